@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error a person can meet, as one tree.
+
+PlatenError
+├── UsageError                 exit 2: what was asked cannot be done as asked
+│   ├── TargetError            bad-target range-reversed range-too-large public-address
+│   ├── RecordingError         bad-recording
+│   ├── ProfileError           bad-profile
+│   └── SettingError           bad-setting
+├── PrinterError               exit 1: one address gave no reading
+│   ├── NameUnknown            name-unknown
+│   ├── NoAnswer               no-answer
+│   ├── NotAPrinter            not-a-printer
+│   ├── AccessRefused          access-refused  wrong SNMPv3 user, key or context
+│   └── BadReply               bad-reply       malformed, looping or lying agent
+├── StoreError                 exit 70: the box's own database
+│   ├── DatabaseDamaged        database-damaged
+│   ├── DatabaseNewer          database-newer
+│   ├── DatabaseBusy           database-busy
+│   └── DiskFull               disk-full
+├── LinkError                  exit 1: the way to the dealer
+│   ├── BrokerUnreachable      broker-unreachable
+│   └── CertificateMismatch    certificate-mismatch
+├── AccessDenied               exit 1: wrong password or setup code
+└── Fault                      exit 70: a fault of ours
+
+`code` is stable and lower case; people search for it and programs branch on it. `sentence` says what
+happened, `hint` what the reader can do. Neither ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PlatenError(Exception):
+    """Base of the tree. `str(e)` is "CODE: sentence. Hint."."""
+
+    code: ClassVar[str] = "fault"
+    exit_status: ClassVar[int] = 70
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, sentence: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence.rstrip(".")
+        self.hint = (self.default_hint if hint is None else hint).rstrip(".")
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # a class holds the usual code, an instance a finer one
+
+    def __str__(self) -> str:
+        hint = f" {self.hint}." if self.hint else ""
+        return f"{self.code}: {self.sentence}.{hint}"
+
+
+class UsageError(PlatenError):
+    code = "bad-usage"
+    exit_status = 2
+
+
+class TargetError(UsageError):
+    code = "bad-target"
+    default_hint = "Write an address, a range like 192.168.1.1-192.168.1.254, a prefix like 192.168.1.0/24, or a name"
+
+
+class RecordingError(UsageError):
+    code = "bad-recording"
+    default_hint = "A recording has one OID|TAG|VALUE on each line; make one with 'platen record'"
+
+
+class ProfileError(UsageError):
+    code = "bad-profile"
+    default_hint = "docs/printers.md describes what a profile may hold"
+
+
+class SettingError(UsageError):
+    code = "bad-setting"
+
+
+class PrinterError(PlatenError):
+    code = "printer-failed"
+    exit_status = 1
+
+
+class NameUnknown(PrinterError):
+    code = "name-unknown"
+    default_hint = "Check the spelling, or give the printer's address instead"
+
+
+class NoAnswer(PrinterError):
+    code = "no-answer"
+    default_hint = "Check that it is switched on, that SNMP is enabled there, and that the community is right"
+
+
+class NotAPrinter(PrinterError):
+    code = "not-a-printer"
+    default_hint = "It was left alone after this"
+
+
+class AccessRefused(PrinterError):
+    code = "access-refused"
+    default_hint = "Check the SNMPv3 user, its keys and the context name"
+
+
+class BadReply(PrinterError):
+    code = "bad-reply"
+    default_hint = "A recording of this device helps: 'platen record'"
+
+
+class StoreError(PlatenError):
+    code = "store-failed"
+    exit_status = 70
+
+
+class DatabaseDamaged(StoreError):
+    code = "database-damaged"
+
+
+class DatabaseNewer(StoreError):
+    code = "database-newer"
+
+
+class DatabaseBusy(StoreError):
+    code = "database-busy"
+
+
+class DiskFull(StoreError):
+    code = "disk-full"
+    default_hint = "Free some space; nothing that was stored is lost"
+
+
+class LinkError(PlatenError):
+    code = "link-failed"
+    exit_status = 1
+
+
+class BrokerUnreachable(LinkError):
+    code = "broker-unreachable"
+    default_hint = "Readings wait on the box and are sent when the connection returns"
+
+
+class CertificateMismatch(LinkError):
+    code = "certificate-mismatch"
+    default_hint = "Nothing was sent; the dealer has to check the address and the certificate authority"
+
+
+class AccessDenied(PlatenError):
+    code = "access-denied"
+    exit_status = 1
+
+
+class Fault(PlatenError):
+    code = "fault"
+    exit_status = 70
+    default_hint = "This is a fault of ours; please report it with the lines above"
