@@ -130,17 +130,8 @@ def prune(db: sqlite3.Connection, keep_days: int, *, ceiling: int = CEILING, now
 
 _SETTLED = "(seq IS NULL OR acknowledged IS NOT NULL)"
 _FIELDS = (
-    "id",
-    "seq",
-    "schema",
-    "topic",
-    "host",
-    "time",
-    "attempts",
-    "encoding",
-    "bytes",
-    "acknowledged",
-    "refused",
+    *("id", "seq", "schema", "topic", "host", "time", "attempts", "encoding", "size"),
+    *("acknowledged", "refused"),
 )
 _COLUMNS = f"{', '.join(_FIELDS)}, sha256"
 
