@@ -111,7 +111,9 @@ class Agent:
         """RFC 3416, 4.2.3: first the non-repeaters, then rows of the repeaters until the datagram is full."""
         single = min(max(message.error_status, 0), len(message.varbinds))
         room = self.behaviour.max_size - _LENGTHS
-        room -= len(patch_request(message.version, message.community, RESPONSE, message.request_id, b"", 0, 0))
+        room -= len(
+            patch_request(message.version, message.community, RESPONSE, message.request_id, b"", 0, 0)
+        )
         names = [v.oid for v in message.varbinds]
         body: list[bytes] = []
         most = self.behaviour.max_varbinds or 1 << 16
@@ -119,7 +121,8 @@ class Agent:
         def put(names: list[str]) -> tuple[list[str], bool]:
             """One row. Where it goes on, and whether it was whole and not all of it beyond the end."""
             nonlocal room
-            onward, alive = [], False
+            onward: list[str] = []
+            alive = False
             for name in names:
                 step = self._step(name, message.version)
                 octets = step.octets if step else encode_varbind(name, END_OF_MIB_VIEW, None)

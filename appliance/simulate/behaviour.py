@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.collector.wire.message import GETBULK, Message, encode_varbind
-from appliance.collector.wire.value import INTEGER, OCTET_STRING, oid_key
+from appliance.collector.wire.value import INTEGER, OCTET_STRING
 from appliance.model.errors import UsageError
 from appliance.simulate.mib import Mib
 
@@ -84,8 +84,14 @@ HELP = {
     "no-bulk": ("silent|genErr", "do not know GETBULK: never answer it, or answer genErr (silent)"),
     "max-varbinds": ("N", "take N varbinds in a GET or GETNEXT; put N into the answer to a GETBULK at most"),
     "beyond": ("tooBig|silent", "what happens to more than max-varbinds (tooBig)"),
-    "max-size": ("OCTETS", "the largest reply; a GET beyond it answers tooBig, a GETBULK is cut short (1472)"),
-    "restart-on-burst": ("N", "restart on more than N requests in a second: ten silent seconds, sysUpTime from 0"),
+    "max-size": (
+        "OCTETS",
+        "the largest reply; a GET beyond it answers tooBig, a GETBULK is cut short (1472)",
+    ),
+    "restart-on-burst": (
+        "N",
+        "restart on more than N requests in a second: ten silent seconds, sysUpTime from 0",
+    ),
 }
 """Name → (what its value is, what it does). `lie` has its own table, LIES."""
 
@@ -94,7 +100,7 @@ SLEEPS_AGAIN_S = 60.0
 
 
 def parse(text: str) -> tuple[str, Behaviour]:
-    """"FILE,name=value,..." → (FILE, behaviour). UsageError names the word that is wrong."""
+    """ "FILE,name=value,..." → (FILE, behaviour). UsageError names the word that is wrong."""
     file, *words = text.split(",")
     given: dict[str, object] = {}
     for word in words:
@@ -169,7 +175,7 @@ def _backwards(mib: Mib, oid: str) -> Step | None:
 def _endless(mib: Mib, oid: str) -> Step | None:
     at = mib.after(oid)
     column, _, last = oid.rpartition(".")
-    if at < len(mib.oids) and (mib.oids[at].startswith(column + ".") or oid_key(oid)[:-1] < oid_key(column)):
+    if at < len(mib.oids) and mib.oids[at].startswith(column + "."):
         return Step(mib.oids[at], mib.octets[at])
     name = f"{column}.{(int(last) + 1) % (1 << 32)}"
     return Step(name, encode_varbind(name, INTEGER, 0))
@@ -210,7 +216,7 @@ def _oversized(octets: bytes) -> bytes:
 
 
 def _garbage(octets: bytes) -> bytes:
-    return random.Random(octets).randbytes(len(octets))  # noqa: S311  # repeatable, not secret
+    return random.Random(octets).randbytes(len(octets))
 
 
 LIES: dict[str, Lie] = {

@@ -71,7 +71,9 @@ class Mib:
 
 def _whole(varbind: Varbind) -> Varbind:
     # Recordings write the OID of nothing as an empty text; on the wire it is 0.0.
-    return varbind._replace(value="0.0") if varbind.tag == OBJECT_IDENTIFIER and not varbind.value else varbind
+    return (
+        varbind._replace(value="0.0") if varbind.tag == OBJECT_IDENTIFIER and not varbind.value else varbind
+    )
 
 
 def _unfit(varbinds: Iterable[Varbind]) -> str:
