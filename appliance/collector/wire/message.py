@@ -142,6 +142,7 @@ def value_size(varbind: Varbind) -> int:
     return len(ber.oid(value)) if tag == OBJECT_IDENTIFIER and isinstance(value, str) else 0
 
 
+@lru_cache(8_192)
 def varbind_size(oid: str, value_octets: int) -> int:
     """Octets that a varbind takes in a message, given the content octets of its value."""
     inner = len(_name(oid)) + 1 + len(ber.length(value_octets)) + value_octets
