@@ -12,13 +12,15 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import pwd
+import secrets
 import signal
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,13 +34,14 @@ State = Literal["starting", "ready", "waiting", "stopped"]
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run under `name`. It has `ready_s` to say READY=1 for the first time and `stop_s` to obey
-    SIGTERM; after a death it is started again in `again_s`, twice that, and so on up to `most_s`, and from
-    `again_s` anew once it was up for `stable_s`."""
+    """What to run under `name`, as `user` where root is to give way to an account. It has `ready_s` to say
+    READY=1 for the first time and `stop_s` to obey SIGTERM; after a death it is started again in `again_s`,
+    twice that, and so on up to `most_s`, and from `again_s` anew once it was up for `stable_s`."""
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str] = {}
+    user: str | None = None
     ready_s: float = 60
     stop_s: float = 10
     again_s: float = 0.25
@@ -49,9 +52,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 class Supervisor:
     """Owns the processes it started. Use it in one event loop, on the main thread."""
 
-    def __init__(self, run: Path, output: Output) -> None:
-        """`run` is a private directory with a short name, for the sockets that children answer on."""
-        self._run = run
+    def __init__(self, output: Output) -> None:
         self._output = output
         self._children: dict[str, _Child] = {}
 
@@ -60,7 +61,7 @@ class Supervisor:
         not do better the next time), or is not ready in time. One that somebody kills is started again."""
         if program.name in self._children:
             raise ValueError(f"{program.name} is there already")
-        child = self._children[program.name] = _Child(program, self._run, self._output)
+        child = self._children[program.name] = _Child(program, self._output)
         try:
             await child.start()
         except BaseException:
@@ -113,13 +114,13 @@ _libc = ctypes.CDLL(None)
 
 
 class _Child:
-    def __init__(self, program: Program, run: Path, output: Output) -> None:
+    def __init__(self, program: Program, output: Output) -> None:
         self.program = program
         self.state: State = "starting"
         self.status = ""
         self.pid: int | None = None
         self._output = output
-        self._address = run / f"notify-{program.name}"
+        self._address = f"platen-{secrets.token_hex(8)}"
         self._ready = asyncio.Event()
         self._failed: Fault | None = None
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
@@ -182,16 +183,23 @@ class _Child:
             if os.getppid() != parent:
                 os._exit(1)
 
+        # Here and not by the program itself: the kernel forgets whom a process dies with when it changes its
+        # user.
+        as_user: dict[str, Any] = {}
+        if self.program.user is not None:
+            account = pwd.getpwnam(self.program.user)
+            as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.program.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **self.program.env, "NOTIFY_SOCKET": str(self._address)},
+                env={**os.environ, **self.program.env, "NOTIFY_SOCKET": f"@{self._address}"},
                 limit=_LONGEST_LINE,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to answer, in order
                 preexec_fn=dies_with_us,
+                **as_user,
             )
         except OSError as e:
             self._last.append(f"{self.program.command[0]}: {e.strerror}")
@@ -237,30 +245,33 @@ class _Child:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        """The socket where READY=1 arrives; one for each child, so that none can speak for another."""
+        """The socket where READY=1 arrives. It is abstract, so that a child of any user reaches it; whoever
+        sends is known by the kernel, so that only the child itself is believed."""
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            self._address.unlink(missing_ok=True)
-            sock.bind(str(self._address))
-            # A child may have given up root before it is ready.
-            self._address.chmod(0o666)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            sock.bind(f"\0{self._address}")
             sock.setblocking(False)
             loop.add_reader(sock, self._notified, sock)
             try:
                 yield
             finally:
                 loop.remove_reader(sock)
-                self._address.unlink(missing_ok=True)
 
     def _notified(self, sock: socket.socket) -> None:
+        ucred = struct.Struct("3i")  # pid, uid, gid (unix(7))
         try:
-            message = sock.recv(4_096).decode("utf-8", "replace")
+            message, ancillary, _, _ = sock.recvmsg(4_096, socket.CMSG_SPACE(ucred.size))
         except OSError:
             return
-        facts = dict(line.split("=", 1) for line in message.split("\n") if "=" in line)
+        senders = {ucred.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS}
+        if self.pid is None or senders != {self.pid}:
+            return
+        lines = message.decode("utf-8", "replace").split("\n")
+        facts = dict(line.split("=", 1) for line in lines if "=" in line)
         if "STATUS" in facts:
             self.status = facts["STATUS"]
-        if facts.get("READY") == "1" and self.pid is not None:
+        if facts.get("READY") == "1":
             self.state = "ready"
             self._ready.set()
 
