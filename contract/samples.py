@@ -85,7 +85,12 @@ READING = Reading(
     status=Status(printer="idle", device="running", display=["Ready."]),
     meters=[
         Meter(name="total", value=48213, unit="impressions", source="1.3.6.1.2.1.43.10.2.1.4.1.1"),
-        Meter(name="total.full_color", value=20011, unit="impressions", source="1.3.6.1.4.1.1347.42.3.1.2.1.1.1.3"),
+        Meter(
+            name="total.full_color",
+            value=20011,
+            unit="impressions",
+            source="1.3.6.1.4.1.1347.42.3.1.2.1.1.1.3",
+        ),
     ],
     supplies=[
         _toner("1.1", "cyan", "TK-5280C", 7680, 64),
@@ -109,8 +114,18 @@ READING = Reading(
             time="2026-11-21T07:02:11.000Z",
         )
     ],
-    inputs=[Input(index="1.1", type="sheetFeedAutoRemovableTray", max_capacity=500, current_level=-3, name="Cassette 1")],
-    outputs=[Output(index="1.1", type="removableBin", max_capacity=250, remaining_capacity=-2, name="Inner tray")],
+    inputs=[
+        Input(
+            index="1.1",
+            type="sheetFeedAutoRemovableTray",
+            max_capacity=500,
+            current_level=-3,
+            name="Cassette 1",
+        )
+    ],
+    outputs=[
+        Output(index="1.1", type="removableBin", max_capacity=250, remaining_capacity=-2, name="Inner tray")
+    ],
     covers=[Cover(index="1.1", description="Front cover", status="coverClosed")],
     storage=[Storage(index="1", type="ram", descr="RAM", allocation_units=1024, size=524288, used=171008)],
     traffic=Traffic(packets_sent=9, packets_received=9, bytes_sent=3107, bytes_received=6644),
@@ -126,7 +141,12 @@ _CHANGE = Change(
     status=Status(printer="printing", device="running", display=["Printing..."]),
     meters=[
         Meter(name="total", value=48219, unit="impressions", source="1.3.6.1.2.1.43.10.2.1.4.1.1"),
-        Meter(name="total.full_color", value=20013, unit="impressions", source="1.3.6.1.4.1.1347.42.3.1.2.1.1.1.3"),
+        Meter(
+            name="total.full_color",
+            value=20013,
+            unit="impressions",
+            source="1.3.6.1.4.1.1347.42.3.1.2.1.1.1.3",
+        ),
     ],
     times={"status": _LATER, "meters": _LATER, "supplies": _LATER, "alerts": _LATER},
     uptime_ticks=8656377,
@@ -154,7 +174,12 @@ EXAMPLES = {
         fields={"supply": "TK-5280Y", "color": "yellow", "percent": 8},
     ),
     "state": State(
-        box=BOX, online=True, stamp=_stamp(_TIME, 61230.0), version="0.1.0", stream=STREAM, capabilities=["zstd"]
+        box=BOX,
+        online=True,
+        stamp=_stamp(_TIME, 61230.0),
+        version="0.1.0",
+        stream=STREAM,
+        capabilities=["zstd"],
     ),
     "will": State(box=BOX, online=False, stamp=_stamp(_TIME, 61230.0), version="0.1.0", stream=STREAM),
     "heartbeat": Heartbeat(
@@ -168,6 +193,10 @@ EXAMPLES = {
         disk_free_mb=5810,
     ),
     "acknowledgement": Acknowledgement(
-        box=BOX, stream=STREAM, seqs=[41, 42], refused={"40": "The body is not JSON"}, time="2026-11-21T08:30:31.410Z"
+        box=BOX,
+        stream=STREAM,
+        seqs=[41, 42],
+        refused={"40": "The body is not JSON"},
+        time="2026-11-21T08:30:31.410Z",
     ),
 }

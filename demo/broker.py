@@ -13,7 +13,7 @@ import re
 import shutil
 import socket
 import stat
-import subprocess  # noqa: S404
+import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,7 +35,9 @@ def acl(tenant: str, boxes: Iterable[str], portal: str = PORTAL) -> str:
     for name in (tenant, portal, *(boxes := sorted(boxes))):
         # A "+" or "#" or a line break in a name would widen the rule that names it.
         if not _NAME.match(name):
-            raise UsageError(f"{name!r} cannot name a tenant or a box", hint="Letters, digits, dots and dashes")
+            raise UsageError(
+                f"{name!r} cannot name a tenant or a box", hint="Letters, digits, dots and dashes"
+            )
     lines = ["# Generated. One block per certificate's common name; whatever is not named is denied."]
     for box in boxes:
         base = f"v1/{tenant}/{box}"
@@ -85,7 +87,9 @@ def configuration(folder: Path, *, host: str, port: int, user: str | None, tls: 
 class Broker:
     """One Mosquitto in `folder`, which has to be reachable for the account it runs as."""
 
-    def __init__(self, folder: Path, *, tenant: str, boxes: Iterable[str], host: str = "127.0.0.1", port: int = 0):
+    def __init__(
+        self, folder: Path, *, tenant: str, boxes: Iterable[str], host: str = "127.0.0.1", port: int = 0
+    ):
         self.folder = folder
         self.host = host
         self.port = port or free_port(host)
@@ -127,7 +131,7 @@ class Broker:
     def start(self, timeout_s: float = 10) -> None:
         """Starts it and returns once it accepts connections."""
         log = open(self.folder / "log", "ab")  # noqa: SIM115  # the child keeps it
-        self.process = subprocess.Popen(self.command, stderr=log, stdout=log)  # noqa: S603
+        self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
         log.close()
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:

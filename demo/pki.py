@@ -44,7 +44,13 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name)
         self._root = (
-            _builder(subject, subject, self._key.public_key(), _now() - dt.timedelta(days=1), dt.timedelta(days=3650))
+            _builder(
+                subject,
+                subject,
+                self._key.public_key(),
+                _now() - dt.timedelta(days=1),
+                dt.timedelta(days=3650),
+            )
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(sign_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -53,7 +59,9 @@ class Authority:
         write_key(folder / "ca.key", self._key)
         self.certificate.write_bytes(self._root.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str = "broker", *, hosts: tuple[str, ...] = LOOPBACK, **dates: dt.datetime) -> Pair:
+    def server(
+        self, name: str = "broker", *, hosts: tuple[str, ...] = LOOPBACK, **dates: dt.datetime
+    ) -> Pair:
         """A server certificate for `hosts` (names and addresses)."""
         names = x509.SubjectAlternativeName([_host(h) for h in hosts])
         return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, names, **dates)
@@ -80,7 +88,9 @@ class Authority:
             .add_extension(_usage(sign_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
         if hosts is not None:
             made = made.add_extension(hosts, critical=False)
@@ -120,7 +130,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, start: dt.datetime, length: dt.timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    start: dt.datetime,
+    length: dt.timedelta,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()

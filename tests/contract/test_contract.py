@@ -88,7 +88,8 @@ def _strategy(root: type) -> st.SearchStrategy[Any]:
         match info:
             case msgspec.inspect.StructType(cls=cls, fields=fields):
                 return st.builds(
-                    cls, **{f.name: st.just(f.default) if f.name == "schema" else walk(f.type) for f in fields}
+                    cls,
+                    **{f.name: st.just(f.default) if f.name == "schema" else walk(f.type) for f in fields},
                 )
             case msgspec.inspect.ListType(item_type=item):
                 return st.lists(walk(item), max_size=2)
