@@ -74,7 +74,7 @@ class Ingest:
         """Opens the database (StoreError) and begins."""
         self._writer = Writer(self._database)
         self._thread.start()
-        connect = Properties(PacketTypes.CONNECT)
+        connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         connect.SessionExpiryInterval = SESSION_S
         connect.ReceiveMaximum = 2 * BATCH_MOST
         self._client.connect_async(
@@ -107,7 +107,12 @@ class Ingest:
         return client
 
     def _on_connect(
-        self, client: Client, _: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+        self,
+        client: Client,
+        _: object,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             self.error = f"The broker refused: {reason}"
@@ -126,7 +131,12 @@ class Ingest:
         self.error = "The broker does not answer"
 
     def _on_disconnect(
-        self, client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+        self,
+        client: Client,
+        _: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         self.connected = False
         if not self._stopping.is_set():
@@ -176,9 +186,9 @@ class Ingest:
 
     def _store(self, batch: list[_Queued]) -> None:
         decoded = [decode(item.arrival, self._tenant) for item in batch]
-        for item in decoded:
-            if isinstance(item, Refused):
-                log.warning("refused a message of box %s: %s", item.box or "?", item.reason)
+        for result in decoded:
+            if isinstance(result, Refused):
+                log.warning("refused a message of box %s: %s", result.box or "?", result.reason)
         for answer in self._take(decoded):
             self._answer(answer)
         for item in batch:
@@ -200,7 +210,7 @@ class Ingest:
 
     def _answer(self, answer: Acknowledgement) -> None:
         for part in split(answer):
-            properties = Properties(PacketTypes.PUBLISH)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.ContentType = "application/json"
             properties.UserProperty = [("schema", messages.ACKNOWLEDGEMENT)]
             properties.MessageExpiryInterval = 7 * 86_400
@@ -213,7 +223,9 @@ def split(answer: Acknowledgement) -> list[Acknowledgement]:
     seqs, refused = answer.seqs, list(answer.refused.items())
     count = max(len(seqs), len(refused))
     return [
-        msgspec.structs.replace(answer, seqs=seqs[i : i + MOST_SEQS], refused=dict(refused[i : i + MOST_SEQS]))
+        msgspec.structs.replace(
+            answer, seqs=seqs[i : i + MOST_SEQS], refused=dict(refused[i : i + MOST_SEQS])
+        )
         for i in range(0, count, MOST_SEQS)
     ]
 

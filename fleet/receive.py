@@ -112,9 +112,10 @@ def _unpack(arrival: Arrival) -> bytes:
 def _check(message: Up, box: str) -> None:
     if message.box != box:
         raise _Refusal(f"The body speaks for {message.box[:60]!r} on the topic of {box!r}")
-    if isinstance(message, Readings | Event):
-        if not (_is_name(message.stream) and 0 < message.seq <= _MOST_INTEGER):
-            raise _Refusal("The stream or the sequence number is out of bounds")
+    if isinstance(message, Readings | Event) and not (
+        _is_name(message.stream) and 0 < message.seq <= _MOST_INTEGER
+    ):
+        raise _Refusal("The stream or the sequence number is out of bounds")
     if isinstance(message, Readings):
         if len(message.records) > MOST_RECORDS:
             raise _Refusal(

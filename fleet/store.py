@@ -126,7 +126,7 @@ class Writer:
         self._db.close()
 
     def take(self, batch: list[Taken | Refused], now: str) -> list[Acknowledgement]:
-        """Stores `batch` in one transaction and returns what may be answered after it. StoreError: nothing was stored."""
+        """Stores `batch` in one transaction; returns what may be answered now. StoreError: nothing was stored."""
         answers: dict[tuple[str, str], tuple[list[int], dict[str, str]]] = defaultdict(lambda: ([], {}))
         try:
             with self._transaction():
@@ -165,13 +165,12 @@ class Writer:
                 answer = self._taken(item)
             except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError, TypeError) as error:
                 self._db.execute("ROLLBACK TO item")
-                numbered = isinstance(item.message, Readings | Event)
                 item = Refused(
                     arrival=item.arrival,
                     box=item.box,
                     reason=f"The content cannot be stored: {error}",
-                    stream=item.message.stream if numbered else None,  # type: ignore[union-attr]
-                    seq=item.message.seq if numbered else None,  # type: ignore[union-attr]
+                    stream=getattr(item.message, "stream", None),
+                    seq=getattr(item.message, "seq", None),
                 )
             else:
                 self._db.execute("RELEASE item")
@@ -322,7 +321,8 @@ class Reader:
             "SELECT b.*, (SELECT count(*) FROM printers p WHERE p.box = b.box) AS printers,"
             " coalesce((SELECT sum(m.missing) FROM ("
             "   SELECT max(seq) - min(seq) + 1 - count(*) AS missing"
-            "   FROM messages JOIN streams s ON s.id = stream_id WHERE s.box = b.box GROUP BY stream_id) m), 0) AS missing"
+            "   FROM messages JOIN streams s ON s.id = stream_id"
+            "   WHERE s.box = b.box GROUP BY stream_id) m), 0) AS missing"
             " FROM boxes b WHERE ? IS NULL OR b.box = ? ORDER BY b.box",
             (box, box),
         )
