@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How printers are asked: port, communities, patience."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from appliance.collector.ask.asker import Asker
+from appliance.collector.ask.snmp import SnmpAsker
+from appliance.model.settings import Value
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """`communities` are secrets and stay out of every repr."""
+
+    port: int = 161
+    communities: tuple[str, ...] = ("public",)
+    timeout_s: float = 2.0
+    retries: int = 2
+
+    def __repr__(self) -> str:
+        return f"Access(port={self.port}, {len(self.communities)} communities)"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Value]) -> Access:
+        """As the settings snmp.* say (model.settings)."""
+        port, timeout_ms, retries = (settings[f"snmp.{k}"] for k in ("port", "timeout_ms", "retries"))
+        communities = settings["snmp.communities"]
+        assert isinstance(port, int) and isinstance(timeout_ms, int) and isinstance(retries, int)
+        assert isinstance(communities, list)
+        return cls(
+            port=port,
+            communities=tuple(communities) or ("public",),
+            timeout_s=timeout_ms / 1000,
+            retries=retries,
+        )
+
+    def asker(
+        self,
+        address: str,
+        *,
+        port: int | None = None,
+        version: str | None = None,
+        community: int = 0,
+        quirks: Collection[str] = (),
+    ) -> Asker:
+        """An asker for one printer. `community` counts in `communities`."""
+        return SnmpAsker(
+            address,
+            port=port or self.port,
+            community=self.communities[community % len(self.communities)].encode(),
+            version="1" if version == "1" else "2c",
+            timeout_s=self.timeout_s,
+            retries=self.retries,
+            quirks=set(quirks),
+        )

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Discovery as the service does it: where to look, whom not to ask, and which printer each found one is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from appliance.collector import search, state
+from appliance.collector.roster import Known
+from appliance.collector.scan import Entry, Scan
+from appliance.collector.search import Hit, Search
+from appliance.collector.visit import Visit
+from appliance.host import clock, links
+from appliance.model.clock import Stamp
+from appliance.model.errors import PlatenError, TargetError
+from appliance.model.targets import Address, Span, addresses, parse
+
+if TYPE_CHECKING:
+    from appliance.collector.service import Collector
+
+AGAIN_S = 60.0
+"""When there was no network to look at, look for one after this."""
+
+FEW = 16
+"""Of so few addresses each silent one is shown; of more, only what answered."""
+
+log = logging.getLogger(__name__)
+
+
+class Discovery:
+    """Runs by itself every discovery.every_h, and when wished."""
+
+    def __init__(self, collector: Collector, file: Path) -> None:
+        self.scan: Scan | None = None
+        self.problems: list[PlatenError] = []
+        self._collector, self._file = collector, file
+        self._memory = state.load(file)
+        self._wish: list[str] | None = None
+        self._wished = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def wish(self, targets: Sequence[str] | None) -> None:
+        """Look now: at `targets`, or where the settings say. TargetError where one is not a target; PlatenError
+        "already-scanning"."""
+        if self.running or self._wished.is_set():
+            raise PlatenError(
+                "A search is already running", hint="Wait for it, or stop it", code="already-scanning"
+            )
+        for text in targets or ():
+            parse(text)
+        self._wish = list(targets) if targets else None
+        self._wished.set()
+
+    def stop(self) -> None:
+        """End the running one; what it found stays."""
+        if self._task is not None and self.scan is not None:
+            self.scan.stopped = True
+            self._task.cancel()
+
+    def again(self) -> None:
+        """Where or how to look has changed: the next discovery is due."""
+        self._memory.finished = None
+        if not self.running:
+            self._wished.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            now = clock.now()
+            wait = self._memory.due_in_s(now, self._collector.every_s)
+            if wait and not self._wished.is_set():
+                try:
+                    async with asyncio.timeout(min(wait, 600.0)):
+                        await self._wished.wait()
+                except TimeoutError:
+                    continue
+            targets, self._wish = self._wish, None
+            self._wished.clear()
+            self._task = asyncio.create_task(self._discover(targets))
+            try:
+                await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                if not self._task.cancelled():
+                    self._task.cancel()
+                    raise
+            finally:
+                self._task = None
+
+    async def _discover(self, targets: list[str] | None) -> None:
+        rate = self._collector.number("discovery.rate")
+        scan = self.scan = Scan(rate=rate, started=clock.now().time)
+        complete = False
+        try:
+            complete = await self._scan(scan, targets)
+        except Exception:
+            log.exception("a discovery failed")
+        finally:
+            scan.finished = clock.now().time
+            if targets is None:
+                # One that was stopped counts too: the person knows best. One that met no network does not.
+                self._memory.finished = clock.now()
+                if not complete and not scan.stopped:
+                    asyncio.get_running_loop().call_later(AGAIN_S, self.again)
+                else:
+                    state.save(self._file, self._memory)
+
+    async def _scan(self, scan: Scan, targets: list[str] | None) -> bool:
+        """Whether there was anything to look at."""
+        c = self._collector
+        spans, self.problems = await self._where(targets)
+        excluded, errors = await self.excluded()
+        self.problems += errors
+        everyone = list(addresses(spans, excluded))
+        if targets is None:
+            # A printer that was added by its address is looked for like those in the ranges.
+            listed = set(map(str, everyone))
+            scan.total = sum(k.row.address not in listed and not k.displaced for k in c.roster)
+        scan.total += len(everyone)
+        left: list[Address] = []
+        for address in everyone:
+            known = c.roster.at(str(address))
+            if known is None:
+                left.append(address)
+            else:
+                scan.note([self._entry_known(known)])
+                if known.row.state == "silent":
+                    c.ask_soon(known.row.id)
+        if targets is None:
+            for known in c.roster:
+                if known.row.state == "silent" and not known.displaced:
+                    c.ask_soon(known.row.id)
+
+        async def hit(found: Hit) -> None:
+            scan.note([await self._hit(found)])
+
+        scan.search = Search(
+            left,
+            c.access,
+            c.profiles,
+            rate=scan.rate,
+            on_hit=hit,
+            at_once=c.number("poll.at_once"),
+            neighbours=self._memory.neighbours,
+            aliases=self._is_alias,
+            line=c.line,
+        )
+        log.info("looking for printers at %d addresses, %d a second", len(left), scan.rate)
+        await scan.search.run()
+        for address in map(str, left):
+            if address not in scan.search.answered:
+                self._memory.neighbours.pop(address, None)
+                self._memory.aliases.pop(address, None)
+                if len(everyone) <= FEW:
+                    sentence = f"{address} did not answer"
+                    scan.note([Entry(address=address, verdict="silent", code="no-answer", sentence=sentence)])
+        scan.note(self._entry_known(k) for a in scan.found if (k := c.roster.at(a)) and k.row.state == "silent")
+        return bool(everyone) or bool(targets)
+
+    async def _where(self, targets: list[str] | None) -> tuple[list[Span], list[PlatenError]]:
+        """The addresses to ask, and what is wrong with how they were named."""
+        texts = targets or self._collector.texts("discovery.ranges")
+        if texts:
+            return await _spans(texts)
+        try:
+            attached = await asyncio.to_thread(links.attached)
+        except PlatenError as e:
+            return [], [e]
+        if not attached:
+            error = PlatenError(
+                "This box has no network where it could look for printers",
+                hint="Plug in the network cable, or name a range",
+                code="no-network",
+            )
+            return [], [error]
+        own = {link.address for link in attached}
+        spans = []
+        for link in attached:
+            hosts = parse(str(link.search))
+            assert isinstance(hosts, Span)
+            spans += [Span(a, a) for a in hosts if a not in own]
+        return spans, []
+
+    async def excluded(self) -> tuple[list[Span], list[PlatenError]]:
+        """Whom never to ask."""
+        return await _spans(self._collector.texts("discovery.exclude"))
+
+    def _is_alias(self, address: str) -> bool:
+        printer = self._memory.aliases.get(address)
+        known = None if printer is None else self._collector.roster.get(printer)
+        return known is not None and known.row.state == "active"
+
+    async def _hit(self, hit: Hit) -> Entry:
+        memory = self._memory
+        alias = self._collector.roster.get(memory.aliases.get(hit.address, ""))
+        if hit.verdict == "other" and alias is not None and self._is_alias(hit.address):
+            return self._entry_known(alias, address=hit.address)
+        if hit.neighbour is not None and len(memory.neighbours) < 65_536:
+            memory.neighbours[hit.address] = hit.neighbour
+        else:
+            memory.neighbours.pop(hit.address, None)
+        if hit.visit is not None:
+            return await self.adopt(hit.address, hit.visit, hit)
+        if hit.verdict == "other":
+            return Entry(
+                address=hit.address,
+                verdict="other",
+                code="not-a-printer",
+                sentence=hit.error.sentence if hit.error else "It answers, and is no printer",
+            )
+        error = hit.error
+        assert error is not None
+        return Entry(address=hit.address, verdict="failed", code=error.code, sentence=error.sentence)
+
+    async def adopt(self, address: str, visit: Visit, hit: Hit) -> Entry:
+        """Say which printer it is that was read at `address`, and write that down."""
+        c = self._collector
+        facts = {"port": hit.port, "snmp_version": hit.version, "community_index": hit.community}
+        async with self._deciding:
+            stamp = _stamp(visit)
+            match = c.roster.recognise(visit.reading)
+            holder = c.roster.at(address)
+            known = c.roster.get(match.id) if match.id else None
+            if known is not None and holder is known:
+                c.roster.answered(known, visit, stamp, **facts)
+                entry = self._entry_known(known)
+            elif known is not None:
+                if known.row.address != address and await c.still_there(known):
+                    self._memory.aliases[address] = known.row.id
+                    return self._entry_known(known, address=address)
+                old = known.row.address
+                if holder is not None:
+                    c.roster.displaced(holder, stamp)
+                    c.rest(holder.row.id)
+                c.roster.moved(known, visit, stamp, address=address, **facts)
+                entry = self._entry_known(known, moved_from=old)
+            else:
+                if holder is not None:
+                    c.roster.displaced(holder, stamp)
+                    c.rest(holder.row.id)
+                known = c.roster.found(visit, stamp, conflict=match.conflict, address=address, **facts)
+                entry = Entry(
+                    address=address,
+                    printer=known.row.id,
+                    vendor=known.row.vendor,
+                    model=known.row.model,
+                    verdict="printer",
+                    code="conflict" if match.conflict else "found",
+                    sentence=match.conflict or "New",
+                )
+            c.adopted(known, hit.traffic)
+            return entry
+
+    def _entry_known(self, known: Known, *, address: str | None = None, moved_from: str | None = None) -> Entry:
+        row = known.row
+        silent = row.state == "silent"
+        if address is not None:
+            code, sentence = "known", f"Another address of the printer at {row.address}"
+        elif moved_from is not None:
+            code, sentence = "moved", f"Known, and moved here from {moved_from}"
+        elif silent:
+            code, sentence = row.last_error or "no-answer", row.last_error_text or "It does not answer"
+        else:
+            code, sentence = "known", "Known already"
+        return Entry(
+            address=address or row.address,
+            printer=row.id,
+            vendor=row.vendor,
+            model=row.model,
+            verdict="silent" if silent and moved_from is None and address is None else "known",
+            code=code,
+            sentence=sentence,
+        )
+
+
+async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[PlatenError]]:
+    """One bad entry must not hide the others."""
+    spans: list[Span] = []
+    errors: list[PlatenError] = []
+    for text in texts:
+        try:
+            found, failed = await search.resolve([text])
+        except TargetError as e:
+            errors.append(e)
+        else:
+            spans += found
+            errors += failed
+    return spans, errors
+
+
+def _stamp(visit: Visit) -> Stamp:
+    """The moment of the reading, on this boot's clock."""
+    return msgspec.structs.replace(clock.now(), time=visit.reading.time, clock=visit.reading.clock)
