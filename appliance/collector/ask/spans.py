@@ -20,6 +20,9 @@ MOST_SPANS = 64
 MOST_FAILS = 4
 """Places tried in a column behind an object that cannot be read, before the column is left."""
 
+FAR = 0x7FFF_FFFF
+"""An index behind all rows, in an arc that agents with signed arithmetic can read."""
+
 Key = tuple[int, ...]
 
 
@@ -108,7 +111,11 @@ class Spans:
         edges = [e for k in range(1, AHEAD + 1) if (e := (*table, column + k)) < span.high]
         if index is None or not edges:
             return
-        behind = [Span(low, high) for low, high in zip(edges, [*edges[1:], span.high], strict=True)]
+        # Each starts at the far end of the column before its own, or an object named by the edge alone would be lost.
+        behind = [
+            Span((*edge[:-1], edge[-1] - 1, FAR), high)
+            for edge, high in zip(edges, [*edges[1:], span.high], strict=True)
+        ]
         span.high = edges[0]
         self._spans[index + 1 : index + 1] = behind
 
