@@ -22,6 +22,7 @@ PlatenError
 │   ├── BrokerUnreachable      broker-unreachable
 │   └── CertificateMismatch    certificate-mismatch
 ├── AccessDenied               exit 1: wrong password or setup code
+├── ServiceDown                exit 1: service-down  another service of this box does not answer
 └── Fault                      exit 70: a fault of ours
 
 `code` is stable and lower case; people search for it and programs branch on it. `sentence` says what
@@ -146,6 +147,12 @@ class CertificateMismatch(LinkError):
 class AccessDenied(PlatenError):
     code = "access-denied"
     exit_status = 1
+
+
+class ServiceDown(PlatenError):
+    code = "service-down"
+    exit_status = 1
+    default_hint = "Start the box's services with 'platen run'"
 
 
 class Fault(PlatenError):
