@@ -60,7 +60,9 @@ class UsageError(PlatenError):
 
 class TargetError(UsageError):
     code = "bad-target"
-    default_hint = "Write an address, a range like 192.168.1.1-192.168.1.254, a prefix like 192.168.1.0/24, or a name"
+    default_hint = (
+        "Write an address, a range like 192.168.1.1-192.168.1.254, a prefix like 192.168.1.0/24, or a name"
+    )
 
 
 class RecordingError(UsageError):

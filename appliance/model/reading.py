@@ -266,7 +266,12 @@ def difference(old: Reading, new: Reading) -> Change:
     changed = {s: getattr(new, s) for s in SECTIONS if getattr(new, s) != getattr(old, s)}
     times = {s: t for s, t in new.times.items() if old.times.get(s) != t}
     return Change(
-        time=new.time, clock=new.clock, address=new.address, times=times, uptime_ticks=new.uptime_ticks, **changed
+        time=new.time,
+        clock=new.clock,
+        address=new.address,
+        times=times,
+        uptime_ticks=new.uptime_ticks,
+        **changed,
     )
 
 

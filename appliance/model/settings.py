@@ -65,10 +65,21 @@ def check(key: str, value: Any) -> Value:
             raise SettingError(f"{key} takes a whole number", hint=f"The default is {row.default}")
         low, high = row.minimum, row.maximum
         if (low is not None and value < low) or (high is not None and value > high):
-            raise SettingError(f"{key} takes {low} to {high}, not {value}", hint=f"The default is {row.default}")
+            raise SettingError(
+                f"{key} takes {low} to {high}, not {value}", hint=f"The default is {row.default}"
+            )
         return value
     if row.type == "bool":
-        words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+        words = {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+        }
         if isinstance(value, str):
             value = words.get(value.strip().lower())
         if not isinstance(value, bool):

@@ -57,7 +57,13 @@ def parse(text: str) -> Span | str:
             first, last = first + 1, last - 1
         return _checked(text, Span(first, last))
     ends = text.split("-")
-    if len(ends) == 2 and all(re.fullmatch(r"\s*[0-9a-fA-F.:]+\s*", e) for e in ends) and "." in ends[0] + ends[1] or text.count(":") > 1 and len(ends) == 2:
+    if (
+        len(ends) == 2
+        and all(re.fullmatch(r"\s*[0-9a-fA-F.:]+\s*", e) for e in ends)
+        and "." in ends[0] + ends[1]
+        or text.count(":") > 1
+        and len(ends) == 2
+    ):
         try:
             a, b = (ipaddress.ip_address(e.strip()) for e in ends)
         except ValueError:
@@ -65,7 +71,9 @@ def parse(text: str) -> Span | str:
         if a.version != b.version:
             raise TargetError(f"{text!r} mixes IPv4 and IPv6")
         if int(a) > int(b):
-            raise TargetError(f"The range {text} runs backwards", hint=f"Write {b}-{a}", code="range-reversed")
+            raise TargetError(
+                f"The range {text} runs backwards", hint=f"Write {b}-{a}", code="range-reversed"
+            )
         return _checked(text, Span(a, b))
     try:
         address = ipaddress.ip_address(text)

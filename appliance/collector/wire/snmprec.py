@@ -87,7 +87,12 @@ def dump(varbinds: Iterable[Varbind]) -> Iterator[str]:
     for oid, tag, value in varbinds:
         if isinstance(value, bytes):
             text = value.decode("ascii", "replace")
-            if tag == OCTET_STRING and text.isprintable() and text.isascii() and text.encode("ascii") == value:
+            if (
+                tag == OCTET_STRING
+                and text.isprintable()
+                and text.isascii()
+                and text.encode("ascii") == value
+            ):
                 yield f"{oid}|{tag}|{text}"
             else:
                 yield f"{oid}|{tag}x|{value.hex()}"
