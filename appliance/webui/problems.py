@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong, what follows from it, and how the four lights stand. Pure: facts in, words out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from appliance import __version__
+from appliance.model.errors import PlatenError
+from appliance.model.reading import Reading
+from appliance.store.printers import Printer
+from appliance.webui import errors, wording
+from appliance.webui.i18n import Locale
+from appliance.webui.live import CollectorStatus, UplinkStatus
+
+State = Literal["ok", "note", "bad", "off"]
+
+
+class Action(msgspec.Struct, frozen=True):
+    """The one thing to do about it: a link, or a form to send (`post`)."""
+
+    label: str
+    href: str
+    post: bool = False
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something a person should know or do. "bad" stops something, "note" will."""
+
+    state: State
+    code: str
+    text: str
+    more: str = ""
+    action: Action | None = None
+
+
+class Light(msgspec.Struct, frozen=True):
+    icon: str
+    label: str
+    state: State
+    text: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a page knows when it is asked for. `local` is the address the visitor reached the box at; `delivered`
+    when the dealer last acknowledged something (RFC 3339)."""
+
+    now: float
+    printers: Sequence[Printer]
+    latest: Mapping[str, Reading]
+    collector: CollectorStatus | PlatenError
+    uplink: UplinkStatus | PlatenError
+    uplink_host: str
+    waiting: int
+    delivered: str | None
+    local: str | None
+
+
+def name(printer: Printer) -> str:
+    """What a person calls it."""
+    return printer.name or printer.model or printer.hostname or printer.address
+
+
+def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple[State, str]:
+    """(state, words) of one printer, the worst first."""
+    if printer.state == "paused":
+        return "off", t.gettext("Paused")
+    if printer.state == "silent":
+        return "bad", t.gettext("Does not answer")
+    if reading is None:
+        return "off", t.gettext("Not read yet")
+    state, words = wording.condition(t, reading)
+    if state != "ok":
+        return ("bad" if state == "bad" else "note"), words
+    for supply in reading.supplies:
+        if supply.state in ("empty", "full"):
+            return "note", _supply(t, supply)
+    for supply in reading.supplies:
+        if supply.state in ("low", "near_full"):
+            return "note", _supply(t, supply)
+    return "ok", words
+
+
+def problems(t: Locale, facts: Facts) -> list[Problem]:
+    """Everything worth doing something about, what stops work first."""
+    found = [*_services(t, facts), *_portal(t, facts), *_printers(t, facts)]
+    return sorted(found, key=lambda p: p.state != "bad")
+
+
+def lights(t: Locale, facts: Facts) -> list[Light]:
+    """Network, printers, portal, software."""
+    return [_network_light(t, facts), _printers_light(t, facts), _portal_light(t, facts), _software_light(t, facts)]
+
+
+def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, str, str]:
+    """(state, the one sentence, what follows it)."""
+    count = len(facts.printers)
+    if not count:
+        scan = None if isinstance(facts.collector, PlatenError) else facts.collector.scan
+        if scan is not None and scan.running:
+            return "off", t.gettext("Looking for printers."), t.gettext("The first ones appear here within moments.")
+        if not found:
+            return "off", t.gettext("No printers yet."), t.gettext("Start a search to find them.")
+    bad = sum(p.state == "bad" for p in found)
+    printers = t.ngettext("%(n)s printer", "%(n)s printers", count)
+    if bad:
+        head = t.ngettext("%(n)s problem needs attention.", "%(n)s problems need attention.", bad)
+    elif found:
+        head = t.ngettext("All work, with %(n)s note.", "All work, with %(n)s notes.", len(found))
+    else:
+        head = ""
+    if facts.delivered and facts.uplink_host:
+        last = t.gettext("last report %(ago)s", ago=t.ago(facts.delivered, facts.now))
+    elif (seen := max((p.last_seen for p in facts.printers if p.last_seen), default=None)) is not None:
+        last = t.gettext("last read %(ago)s", ago=t.ago(seen, facts.now))
+    else:
+        last = t.gettext("not read yet")
+    state: State = "bad" if bad else "note" if found else "ok"
+    if not head:
+        return state, t.gettext("All well: %(printers)s, %(last)s.", printers=printers, last=last), ""
+    return state, head, t.gettext("%(printers)s, %(last)s.", printers=printers, last=last)
+
+
+def _supply(t: Locale, supply: wording.Supply) -> str:
+    return f"{wording.supply_name(t, supply)}: {wording.supply_state(t, supply)}"
+
+
+def _services(t: Locale, facts: Facts) -> list[Problem]:
+    found = []
+    for service, answer in (
+        (t.gettext("The service that reads printers (collector) is not running."), facts.collector),
+        (t.gettext("The service that sends reports (uplink) is not running."), facts.uplink),
+    ):
+        if isinstance(answer, PlatenError):
+            story = errors.tell_error(t, answer)
+            text = service if answer.code == "service-down" else story.happened
+            found.append(Problem("bad", answer.code, text, story.do, Action(t.gettext("Look again"), "/")))
+    if isinstance(facts.collector, CollectorStatus):
+        known = {p.id for p in facts.printers}
+        for problem in facts.collector.problems[:20]:
+            if problem.printer in known:
+                continue  # the printer's own state says it
+            story = errors.tell_error(t, PlatenError(problem.sentence, hint=problem.hint, code=problem.code))
+            found.append(
+                Problem("note", problem.code, story.happened, story.do, Action(t.gettext("Settings"), "/settings"))
+            )
+    return found
+
+
+def _portal(t: Locale, facts: Facts) -> list[Problem]:
+    up = facts.uplink
+    if isinstance(up, PlatenError):
+        return []
+    if up.state == "paused":
+        text = t.gettext("Sending is paused.")
+        more = t.ngettext("%(n)s report waits on the box.", "%(n)s reports wait on the box.", facts.waiting)
+        return [Problem("note", "uplink-paused", text, more, Action(t.gettext("Send again"), "/reports/resume", post=True))]
+    if up.state == "waiting" and up.error is not None:
+        story = errors.tell_error(t, PlatenError(up.error.sentence, hint=up.error.hint, code=up.error.code))
+        return [Problem("bad", up.error.code, story.happened, story.do, Action(t.gettext("See why"), "/reports"))]
+    return []
+
+
+def _printers(t: Locale, facts: Facts) -> list[Problem]:
+    found = []
+    for printer in facts.printers:
+        state, words = printer_state(t, printer, facts.latest.get(printer.id))
+        if state in ("note", "bad"):
+            more = ""
+            if printer.state == "silent":
+                seen = t.ago(printer.last_seen, facts.now) if printer.last_seen else t.gettext("never")
+                more = t.gettext("Last heard: %(ago)s. Is it switched on?", ago=seen)
+            elif printer.location:
+                more = printer.location
+            action = Action(t.gettext("See printer"), f"/printers/{printer.id}")
+            found.append(Problem(state, f"printer-{state}", f"{name(printer)}: {words}", more, action))
+    return found
+
+
+def _network_light(t: Locale, facts: Facts) -> Light:
+    label = t.gettext("Network")
+    here = facts.local or "?"
+    watched = [p for p in facts.printers if p.state in ("active", "silent")]
+    if watched and all(p.state == "silent" for p in watched):
+        return Light("network", label, "bad", t.gettext("No printer answers at %(address)s", address=here))
+    return Light("network", label, "ok", t.gettext("Reachable at %(address)s", address=here))
+
+
+def _printers_light(t: Locale, facts: Facts) -> Light:
+    label = t.gettext("Printers")
+    if not facts.printers:
+        return Light("printers", label, "off", t.gettext("None yet"))
+    states = [printer_state(t, p, facts.latest.get(p.id))[0] for p in facts.printers]
+    for state in ("bad", "note"):
+        if n := states.count(state):
+            text = (
+                t.ngettext("%(n)s of %(all)s needs help", "%(n)s of %(all)s need help", n, all=t.number(len(states)))
+                if state == "bad"
+                else t.ngettext("%(n)s of %(all)s has a note", "%(n)s of %(all)s have a note", n, all=t.number(len(states)))
+            )
+            return Light("printers", label, "bad" if state == "bad" else "note", text)
+    return Light("printers", label, "ok", t.ngettext("%(n)s, working", "all %(n)s working", len(states)))
+
+
+def _portal_light(t: Locale, facts: Facts) -> Light:
+    label = t.gettext("Portal")
+    up = facts.uplink
+    if isinstance(up, PlatenError):
+        return Light("reports", label, "bad", t.gettext("Nothing is being sent"))
+    if up.state == "off":
+        return Light("reports", label, "off", t.gettext("Not set up; nothing is sent"))
+    if up.state == "paused":
+        return Light("reports", label, "note", t.gettext("Paused by you"))
+    if up.state == "connected":
+        return Light("reports", label, "ok", t.gettext("Connected to %(host)s", host=up.host))
+    if up.state == "connecting":
+        return Light("reports", label, "note", t.gettext("Connecting to %(host)s", host=up.host))
+    return Light("reports", label, "bad", t.gettext("No connection; reports wait"))
+
+
+def _software_light(t: Locale, facts: Facts) -> Light:
+    label = t.gettext("Software")
+    down = sum(isinstance(s, PlatenError) for s in (facts.collector, facts.uplink))
+    if down:
+        return Light("software", label, "bad", t.ngettext("%(n)s service does not answer", "%(n)s services do not answer", down))
+    return Light("software", label, "ok", t.gettext("Version %(version)s, running", version=__version__))
