@@ -108,6 +108,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{"allow_abbrev": False, **kwargs})  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
+        message = message.removeprefix("argument ").replace("COMMAND: invalid choice", "no such command", 1)
         raise UsageError(message[:1].upper() + message[1:], hint=f"'{self.prog} --help' shows how")
 
 

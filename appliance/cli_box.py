@@ -18,7 +18,7 @@ import msgspec
 
 from appliance.cli import Commands, plain
 from appliance.host.paths import SERVICES, Paths
-from appliance.model.errors import ServiceDown, UsageError
+from appliance.model.errors import ServiceDown, StoreError, UsageError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -206,7 +206,6 @@ def _add_settings(commands: Commands) -> None:
 def _settings(args: argparse.Namespace) -> int:
     from appliance.model.settings import SETTINGS
     from appliance.store import settings
-    from appliance.store.database import open_database
 
     needs = {"list": 0, "get": 1, "set": 2, "reset": 1}[args.what]
     if sum(word is not None for word in (args.key, args.value)) != needs:
@@ -220,18 +219,12 @@ def _settings(args: argparse.Namespace) -> int:
         )
     value = sys.stdin.read(65_536).rstrip("\n") if args.value == "-" else args.value
     paths = Paths.of(args.state)
-    changes = args.what in ("set", "reset")
-    if changes:
-        paths.make()
-    db = open_database(paths.database, write=changes)
-    try:
+    with _opened(paths, write=args.what in ("set", "reset")) as db:
         if args.what == "set":
             settings.put(db, args.key, value, "you")
         elif args.what == "reset":
             settings.reset(db, args.key)
         rows = [_row(db, s) for s in SETTINGS.values() if args.key in (None, s.key)]
-    finally:
-        db.close()
     if args.json:
         print(msgspec.json.encode({r["key"]: r for r in rows}).decode())
     elif args.what == "list":
@@ -245,6 +238,26 @@ def _settings(args: argparse.Namespace) -> int:
     else:
         print(plain(_written(rows[0]["value"])))
     return 0
+
+
+@contextlib.contextmanager
+def _opened(paths: Paths, *, write: bool) -> Iterator[sqlite3.Connection]:
+    """The database; to look at a box that never ran, an empty one that is forgotten."""
+    import tempfile
+
+    from appliance.store.database import open_database
+
+    with contextlib.ExitStack() as stack:
+        if write:
+            paths.make()
+        try:
+            db = open_database(paths.database, write=write)
+        except StoreError as e:
+            if e.code != "database-missing" or write:
+                raise
+            db = open_database(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "empty.db")
+        stack.callback(db.close)
+        yield db
 
 
 def _row(db: sqlite3.Connection, setting: Setting) -> dict[str, Any]:

@@ -6,17 +6,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from appliance.cli import Commands, plain
-from appliance.model import targets
-from appliance.model.errors import NameUnknown, RecordingError, TargetError, UsageError
+from appliance.model.errors import RecordingError, TargetError, UsageError
+from appliance.model.targets import Span, addresses, parse
 
 if TYPE_CHECKING:
     from appliance.collector.ask.asker import Asker
@@ -38,10 +36,7 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--community", default="public", metavar="C", help="for versions 1 and 2c (default public)"
     )
-    how.add_argument(
-        "--timeout", type=_seconds, default=2.0, metavar="S", help="wait so long for an answer (default 2)"
-    )
-    how.add_argument("--retries", type=_count, default=2, metavar="N", help="ask again so often (default 2)")
+    _add_patience(how)
     v3 = parser.add_argument_group(
         "SNMPv3", "Keys come from the environment, where no process list shows them."
     )
@@ -53,6 +48,13 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     v3.add_argument(
         "--context", default="", metavar="NAME", help='context name; some HP answer only in "Jetdirect"'
     )
+
+
+def _add_patience(how: argparse._ArgumentGroup) -> None:
+    how.add_argument(
+        "--timeout", type=_seconds, default=2.0, metavar="S", help="wait so long for an answer (default 2)"
+    )
+    how.add_argument("--retries", type=_count, default=2, metavar="N", help="ask again so often (default 2)")
 
 
 KEYS = "PLATEN_AUTH_KEY and PLATEN_PRIV_KEY hold the passphrases of SNMPv3."
@@ -69,6 +71,13 @@ def _count(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 10:
         raise argparse.ArgumentTypeError("takes 0 to 10")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65_535:
+        raise argparse.ArgumentTypeError("takes 1 to 65535")
     return value
 
 
@@ -98,22 +107,20 @@ def split_port(text: str) -> tuple[str, int]:
 
 
 async def resolve(host: str) -> str:
-    """The one address that HOST is. TargetError where it is none or a range, NameUnknown where DNS has
-    none."""
-    target = targets.parse(host)
-    if isinstance(target, targets.Span):
+    """The one address that HOST is. TargetError where it is none or a range, NameUnknown where DNS has none."""
+    target = parse(host)
+    if isinstance(target, Span):
         if len(target) > 1:
             raise TargetError(
                 f"{host} holds {len(target)} addresses", hint="'platen discover' looks at ranges"
             )
         return str(target.first)
-    try:
-        rows = await asyncio.get_running_loop().getaddrinfo(target, None, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        raise NameUnknown(f"The name {target} is not known") from None
-    found = targets.parse(str(rows[0][4][0]).partition("%")[0])
-    assert isinstance(found, targets.Span)
-    return str(found.first)
+    from appliance.collector import search
+
+    spans, errors = await search.resolve([target])
+    if errors:
+        raise errors[0]
+    return str(spans[0].first)
 
 
 def asker(args: argparse.Namespace, address: str, port: int) -> Asker:
@@ -264,8 +271,15 @@ def _add_discover(commands: Commands) -> None:
     )
     parser.add_argument("--rate", type=_rate, default=20, metavar="N", help="addresses a second (default 20)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, platen.reading/1")
-    parser.add_argument("--port", type=int, default=161, metavar="N", help="UDP port (default 161)")
-    add_access(parser)
+    how = parser.add_argument_group("how to ask")
+    how.add_argument(
+        "--community",
+        action="append",
+        metavar="C",
+        help="tried in this order; may be repeated (default public)",
+    )
+    how.add_argument("--port", type=_port, default=161, metavar="N", help="UDP port (default 161)")
+    _add_patience(how)
 
 
 def attached_networks() -> list[str]:
@@ -298,8 +312,60 @@ class Progress:
 
 
 async def _discover(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    for text in (*args.targets, *args.exclude):
+        parse(text)
+    from appliance.cli_text import line
+    from appliance.collector.access import Access
+    from appliance.collector.read.profile import load_profiles
+    from appliance.collector.search import Hit, Search, resolve
 
+    wanted = args.targets or await asyncio.to_thread(attached_networks)
+    spans, errors = await resolve(wanted)
+    excluded, not_excluded = await resolve(args.exclude)
+    if not_excluded:
+        raise not_excluded[0]  # to ask one that was to be left alone is worse than to ask none
+    for error in errors:
+        print(f"platen: {plain(str(error))}", file=sys.stderr)
+    progress = Progress()
+    found = others = 0
 
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words)
+    async def hit(hit: Hit) -> None:
+        nonlocal found, others
+        if hit.visit is None:
+            others += 1
+            if hit.verdict == "failed":
+                progress.clear()
+                print(f"platen: {plain(str(hit.error))}", file=sys.stderr)
+            return
+        found += 1
+        progress.clear()
+        reading = hit.visit.reading
+        print(msgspec.json.encode(reading).decode() if args.json else line(reading), flush=True)
+
+    access = Access(
+        port=args.port,
+        communities=tuple(args.community or ["public"]),
+        timeout_s=args.timeout,
+        retries=args.retries,
+    )
+    everyone = list(addresses(spans, excluded))
+    search = Search(everyone, access, load_profiles(), rate=args.rate, on_hit=hit, second_look=True)
+
+    async def watch() -> None:
+        while True:
+            left = "" if search.eta_s is None else f", {search.eta_s:.0f} s left"
+            what = f"{search.asked} of {search.total} addresses, {search.rate} a second{left}"
+            progress.show(f"{what}: {found} printers, {others} others, reading {search.reading}")
+            await asyncio.sleep(0.25)
+
+    watching = asyncio.create_task(watch())
+    try:
+        await search.run()
+    finally:
+        watching.cancel()
+        progress.clear()
+    if sys.stderr.isatty() or not found:
+        print(f"{found} printers and {others} other devices at {search.total} addresses", file=sys.stderr)
+    if not found and errors:
+        raise errors[0]
+    return 0 if found else 1
