@@ -89,12 +89,10 @@ class Discovery:
             self._wished.clear()
             self._task = asyncio.create_task(self._discover(targets))
             try:
-                await asyncio.shield(self._task)
-            except asyncio.CancelledError:
-                if not self._task.cancelled():
-                    self._task.cancel()
-                    raise
+                await asyncio.wait({self._task})
             finally:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
                 self._task = None
 
     async def _discover(self, targets: list[str] | None) -> None:

@@ -71,7 +71,7 @@ class Search:
         second_look: bool = False,
         neighbours: Mapping[str, Neighbour] | None = None,
         aliases: Callable[[str], bool] = lambda address: False,
-        line: Line | None = None,
+        line: Line = lambda address: contextlib.nullcontext(),
     ) -> None:
         """`aliases` tells addresses that need no reading: another one of the same printer is known."""
         self.total, self.asked, self.rate = len(addresses), 0, rate
@@ -81,7 +81,7 @@ class Search:
         self._on_hit, self._second_look = on_hit, second_look
         self._neighbours = neighbours or {}
         self._aliases = aliases
-        self._line: Line = line or (lambda address: contextlib.nullcontext())
+        self._line = line
         self._places = asyncio.Semaphore(at_once)
         self._began = time.monotonic()
         self._again: dict[int, list[Address]] = {}
@@ -199,35 +199,62 @@ class Search:
         )
 
     async def _read(self, address: str, answer: Answer, community: int, object_id: str | None) -> None:
-        async with self._places, self._line(address):
+        port = self._access.port
+        async with self._places:
             self.reading += 1
-            asker = self._access.asker(address, version=answer.version, community=community)
-            visit, error = None, None
             try:
-                async with asyncio.timeout(FIRST_READ_S):
-                    visit = await first_read(asker, self._profiles, now=clock.now())
-            except PrinterError as e:
-                error = e
-            except TimeoutError:
-                error = NoAnswer(f"{address} answers too slowly to be read", code="too-slow")
+                visit, error, traffic = await read_first(
+                    address,
+                    self._access,
+                    self._profiles,
+                    version=answer.version,
+                    community=community,
+                    line=self._line,
+                )
             finally:
                 self.reading -= 1
-                await asker.close()
         not_one = isinstance(error, NotAPrinter)
         await self._on_hit(
             Hit(
                 address=address,
                 verdict="printer" if visit else "other" if not_one else "failed",
-                port=self._access.port,
+                port=port,
                 version=answer.version,
                 community=community,
                 sys_object_id=object_id,
                 visit=visit,
                 error=error,
                 neighbour=Neighbour(object_id, "both", community) if not_one else None,
-                traffic=asker.traffic,
+                traffic=traffic,
             )
         )
+
+
+async def read_first(
+    address: str,
+    access: Access,
+    profiles: Profiles,
+    *,
+    line: Line,
+    port: int | None = None,
+    version: str | None = None,
+    community: int = 0,
+) -> tuple[Visit | None, PrinterError | None, Traffic]:
+    """A first reading, or why there is none; and what it took either way."""
+    visit: Visit | None = None
+    error: PrinterError | None = None
+    async with line(address):
+        asker = access.asker(address, port=port, version=version, community=community)
+        try:
+            async with asyncio.timeout(FIRST_READ_S):
+                visit = await first_read(asker, profiles, now=clock.now())
+        except PrinterError as e:
+            error = e
+        except TimeoutError:
+            error = NoAnswer(f"{address} answers too slowly to be read", code="too-slow")
+        finally:
+            await asker.close()
+    return visit, error, asker.traffic
 
 
 def _object_id(answer: Answer) -> str | None:
