@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     debug = os.environ.get("PLATEN_DEBUG") == "1"
     try:
-        args = parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else list(argv)
+        args = parser(words).parse_args(words)
         debug = debug or args.debug
         status = _run(args)
         sys.stdout.flush()
@@ -49,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(Fault(f"{type(e).__name__}: {' '.join(str(e).split())}".rstrip(": ")), debug)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line, of which only the command that `words` name takes arguments: the others' stay unloaded."""
     from appliance import cli_bench, cli_box, cli_printers, cli_record, cli_simulate
 
     top = _Parser(
@@ -70,37 +71,46 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(debug=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     for module in (cli_printers, cli_record, cli_simulate, cli_box, cli_bench):
-        module.add(Commands(commands))
+        module.add(Commands(commands, words))
     return top
 
 
 class Commands:
     """Where the commands add themselves, so that all of them look alike."""
 
-    def __init__(self, commands: argparse._SubParsersAction[_Parser]) -> None:
+    def __init__(self, commands: argparse._SubParsersAction[_Parser], words: Sequence[str]) -> None:
         self._commands = commands
+        self._wanted = next((w for w in words if not w.startswith("-")), None)
 
     def add(
-        self, name: str, run: Run, *, summary: str, text: str, examples: str, status: str = "", more: str = ""
-    ) -> argparse.ArgumentParser:
-        """A command that `run` carries out. `text` describes it; `status` says what 0 and 1 mean for it."""
+        self,
+        name: str,
+        arguments: Callable[[argparse.ArgumentParser], Run],
+        *,
+        summary: str,
+        text: str,
+        examples: str,
+        status: str = "",
+        more: str = "",
+    ) -> None:
+        """A command. `arguments` adds what it takes and returns what carries it out; it is called only when the
+        command is. `text` describes it; `status` says what 0 and 1 mean for it."""
         command = self._commands.add_parser(
             name,
             help=summary,
-            description=_filled(text),
-            epilog=_sections(
-                examples=examples,
-                more=more,
-                status=f"{status or '0  done'}\n2  the command line is wrong\n70  a fault of ours, or of the store",
-            ),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         # SUPPRESS keeps what the top level has set when this one is not given here.
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of a fault"
         )
-        command.set_defaults(run=run)
-        return command
+        if name == self._wanted:
+            command.set_defaults(run=arguments(command))
+            usual = "2  the command line is wrong\n70  a fault of ours, or of the store"
+            command.description = _filled(text)
+            command.epilog = _sections(
+                examples=examples, more=more or command.epilog or "", status=f"{status or '0  done'}\n{usual}"
+            )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,14 +8,14 @@ import importlib
 import importlib.util
 import pkgutil
 
-from appliance.cli import Commands
+from appliance.cli import Commands, Run
 from appliance.model.errors import UsageError
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "bench",
-        _bench,
+        _arguments,
         summary="measure polling, sweeping and storing beside a peer",
         text="""
             Measures one thing and, in the same run on the same machine, how a well-known other does it. Packets and
@@ -26,8 +26,12 @@ def add(commands: Commands) -> None:
             platen bench sweep --json | jq .ratio
             """,
     )
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("name", metavar="NAME", help="poll, sweep, store")
     parser.add_argument("--json", action="store_true", help="one JSON object: name, ours, peer, ratio")
+    return _bench
 
 
 def _bench(args: argparse.Namespace) -> int:

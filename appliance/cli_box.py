@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from appliance.cli import Commands, plain
+from appliance.cli import Commands, Run, plain
 from appliance.host.paths import SERVICES, Paths
 from appliance.model.errors import ServiceDown, StoreError, UsageError
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from appliance.model.settings import Setting, Value
     from appliance.supervise import Program, Supervisor
 
@@ -40,9 +38,9 @@ def add(commands: Commands) -> None:
 
 
 def _add_run(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "run",
-        _run,
+        _run_arguments,
         summary="run the box's services on this machine, on the real network",
         text="""
             Starts collector, uplink and webui as separate processes, keeps them running, and stops them in order
@@ -59,11 +57,15 @@ def _add_run(commands: Commands) -> None:
             """,
         status="0  stopped as asked\n1  it is running already",
     )
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> Run:
     _add_state(parser)
     parser.add_argument(
         "--listen", default=LISTEN, metavar="HOST:PORT", help=f"where the page is (default {LISTEN})"
     )
     parser.add_argument("--quiet", action="store_true", help="show the services' warnings only")
+    return _run
 
 
 async def _run(args: argparse.Namespace) -> int:
@@ -175,9 +177,9 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "settings",
-        _settings,
+        _settings_arguments,
         summary="show and change what the box is set to",
         text="""
             Without a word it lists every setting with its value and who set it. A running box takes a change over
@@ -190,6 +192,9 @@ def _add_settings(commands: Commands) -> None:
             platen settings reset poll.status_s
             """,
     )
+
+
+def _settings_arguments(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument(
         "what",
         nargs="?",
@@ -201,6 +206,7 @@ def _add_settings(commands: Commands) -> None:
     parser.add_argument("value", nargs="?", metavar="VALUE", help="lists with commas; - reads it from stdin")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     _add_state(parser)
+    return _settings
 
 
 def _settings(args: argparse.Namespace) -> int:
@@ -241,7 +247,7 @@ def _settings(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _opened(paths: Paths, *, write: bool) -> Iterator[sqlite3.Connection]:
+def _opened(paths: Paths, *, write: bool) -> Iterator[Any]:
     """The database; to look at a box that never ran, an empty one that is forgotten."""
     import tempfile
 
@@ -260,7 +266,7 @@ def _opened(paths: Paths, *, write: bool) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def _row(db: sqlite3.Connection, setting: Setting) -> dict[str, Any]:
+def _row(db: Any, setting: Setting) -> dict[str, Any]:
     from appliance.store import settings
 
     source = settings.sources(db).get(setting.key, "default")
@@ -278,9 +284,9 @@ def _written(value: Value) -> str:
 
 
 def _add_status(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "status",
-        _status,
+        _status_arguments,
         summary="how the box on this machine is",
         text="Asks the running services how they are: printers, the connection to the dealer, and problems.",
         examples="""
@@ -289,8 +295,12 @@ def _add_status(commands: Commands) -> None:
             """,
         status="0  the services run\n1  one of them does not",
     )
+
+
+def _status_arguments(parser: argparse.ArgumentParser) -> Run:
     _add_state(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object: collector, uplink")
+    return _status
 
 
 async def _status(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from appliance.cli import Commands, plain
+from appliance.cli import Commands, Run, plain
 from appliance.model.errors import RecordingError, TargetError, UsageError
-from appliance.model.targets import Span, addresses, parse
+from appliance.model.targets import Span, parse
 
 if TYPE_CHECKING:
     from appliance.collector.ask.asker import Asker
@@ -71,20 +70,6 @@ def _count(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 10:
         raise argparse.ArgumentTypeError("takes 0 to 10")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65_535:
-        raise argparse.ArgumentTypeError("takes 1 to 65535")
-    return value
-
-
-def _rate(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError("takes 1 to 10000 addresses a second")
     return value
 
 
@@ -188,9 +173,9 @@ def load_recording(path: str) -> Asker:
 
 
 def _add_query(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "query",
-        _query,
+        _query_arguments,
         summary="read everything one printer says of itself",
         text="""
             Asks one printer once, or replays a recording through the same code, and shows identity, status,
@@ -206,12 +191,16 @@ def _add_query(commands: Commands) -> None:
         more=KEYS,
         status="0  it was read\n1  no answer, not a printer, access refused, or the name is not known",
     )
+
+
+def _query_arguments(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("host", nargs="?", metavar="HOST[:PORT]", help="an address or a name")
     parser.add_argument(
         "--walk", metavar="FILE", help="replay this recording (.snmprec) instead of asking the network"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object, platen.reading/1")
     add_access(parser)
+    return _query
 
 
 async def _query(args: argparse.Namespace) -> int:
@@ -247,9 +236,9 @@ async def first_reading(asker: Asker) -> Visit:
 
 
 def _add_discover(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "discover",
-        _discover,
+        _discover_arguments,
         summary="find the printers of some addresses",
         text="""
             Asks every address of the TARGETs one question of 43 octets, at a gentle pace, and reads each
@@ -265,31 +254,13 @@ def _add_discover(commands: Commands) -> None:
             """,
         status="0  at least one printer was found\n1  none was found",
     )
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="where to look")
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="TARGET", help="never ask these; may be repeated"
-    )
-    parser.add_argument("--rate", type=_rate, default=20, metavar="N", help="addresses a second (default 20)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, platen.reading/1")
-    how = parser.add_argument_group("how to ask")
-    how.add_argument(
-        "--community",
-        action="append",
-        metavar="C",
-        help="tried in this order; may be repeated (default public)",
-    )
-    how.add_argument("--port", type=_port, default=161, metavar="N", help="UDP port (default 161)")
-    _add_patience(how)
 
 
-def attached_networks() -> list[str]:
-    """The prefixes this machine is attached to."""
-    from appliance.host import links
+def _discover_arguments(parser: argparse.ArgumentParser) -> Run:
+    from appliance.collector import discover
 
-    found = [str(link.search) for link in links.attached()]
-    if not found:
-        raise TargetError("This machine is attached to no private network", hint="Name a range to look at")
-    return found
+    discover.add_arguments(parser)
+    return discover.run
 
 
 class Progress:
@@ -309,63 +280,3 @@ class Progress:
         if self._shown and self._width:
             print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
             self._width = 0
-
-
-async def _discover(args: argparse.Namespace) -> int:
-    for text in (*args.targets, *args.exclude):
-        parse(text)
-    from appliance.cli_text import line
-    from appliance.collector.access import Access
-    from appliance.collector.read.profile import load_profiles
-    from appliance.collector.search import Hit, Search, resolve
-
-    wanted = args.targets or await asyncio.to_thread(attached_networks)
-    spans, errors = await resolve(wanted)
-    excluded, not_excluded = await resolve(args.exclude)
-    if not_excluded:
-        raise not_excluded[0]  # to ask one that was to be left alone is worse than to ask none
-    for error in errors:
-        print(f"platen: {plain(str(error))}", file=sys.stderr)
-    progress = Progress()
-    found = others = 0
-
-    async def hit(hit: Hit) -> None:
-        nonlocal found, others
-        if hit.visit is None:
-            others += 1
-            if hit.verdict == "failed":
-                progress.clear()
-                print(f"platen: {plain(str(hit.error))}", file=sys.stderr)
-            return
-        found += 1
-        progress.clear()
-        reading = hit.visit.reading
-        print(msgspec.json.encode(reading).decode() if args.json else line(reading), flush=True)
-
-    access = Access(
-        port=args.port,
-        communities=tuple(args.community or ["public"]),
-        timeout_s=args.timeout,
-        retries=args.retries,
-    )
-    everyone = list(addresses(spans, excluded))
-    search = Search(everyone, access, load_profiles(), rate=args.rate, on_hit=hit, second_look=True)
-
-    async def watch() -> None:
-        while True:
-            left = "" if search.eta_s is None else f", {search.eta_s:.0f} s left"
-            what = f"{search.asked} of {search.total} addresses, {search.rate} a second{left}"
-            progress.show(f"{what}: {found} printers, {others} others, reading {search.reading}")
-            await asyncio.sleep(0.25)
-
-    watching = asyncio.create_task(watch())
-    try:
-        await search.run()
-    finally:
-        watching.cancel()
-        progress.clear()
-    if sys.stderr.isatty() or not found:
-        print(f"{found} printers and {others} other devices at {search.total} addresses", file=sys.stderr)
-    if not found and errors:
-        raise errors[0]
-    return 0 if found else 1

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from appliance import __version__
-from appliance.cli import Commands, plain
+from appliance.cli import Commands, Run, plain
 from appliance.cli_printers import KEYS, Progress, add_access, asker, resolve, split_port
 from appliance.collector.wire.value import IP_ADDRESS, OCTET_STRING, Varbind, oid_key, under
 from appliance.model.errors import NotAPrinter, RecordingError, UsageError
@@ -172,9 +172,9 @@ def _without(value: bytes, secret: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "record",
-        _record,
+        _arguments,
         summary="make a recording of one printer that may be given away",
         text="""
             Walks what describes the printer and writes it as OID|TAG|VALUE lines, which 'platen query --walk'
@@ -192,6 +192,9 @@ def add(commands: Commands) -> None:
         more=KEYS,
         status="0  it was recorded\n1  no answer, not a printer, or access refused",
     )
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("host", metavar="HOST[:PORT]", help="an address or a name")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it here; - is stdout")
     parser.add_argument(
@@ -199,6 +202,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_access(parser)
+    return _record
 
 
 async def _record(args: argparse.Namespace) -> int:

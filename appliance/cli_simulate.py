@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from appliance.cli import Commands
-from appliance.simulate import command
+import argparse
+
+from appliance.cli import Commands, Run
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add(
+    commands.add(
         "simulate",
-        command.run,
-        summary=command.HELP,
-        text="",
+        _arguments,
+        summary="let recordings answer SNMP on loopback addresses",
+        text="""
+            Each FILE answers as the device it was recorded from: the first at the address of --listen, the next
+            one at the address behind it, and so on. SNMPv1 and v2c, GET, GETNEXT and GETBULK; nothing can be set.
+            All of 127.0.0.0/8 can be used without setting anything up.""",
         examples="""
             platen simulate printer.snmprec
             platen simulate one.snmprec two.snmprec,loss=0.3 --listen 127.7.0.1:1161
@@ -20,6 +24,10 @@ def add(commands: Commands) -> None:
             """,
         status="0  ended by Ctrl-C or SIGTERM",
     )
-    ending = parser.epilog or ""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Run:
+    from appliance.simulate import command
+
     command.add_arguments(parser)
-    parser.epilog = f"{parser.epilog or ''}\n{ending}"
+    return command.run

@@ -36,12 +36,14 @@ State = Literal["starting", "ready", "waiting", "stopped"]
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What to run under `name`, as `user` where root is to give way to an account. It has `ready_s` to say
     READY=1 for the first time and `stop_s` to obey SIGTERM; after a death it is started again in `again_s`,
-    twice that, and so on up to `most_s`, and from `again_s` anew once it was up for `stable_s`."""
+    twice that, and so on up to `most_s`, and from `again_s` anew once it was up for `stable_s`. One that knows no
+    READY=1 is ready when it writes a line that starts with `ready_on`."""
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str] = {}
     user: str | None = None
+    ready_on: str | None = None
     ready_s: float = 60
     stop_s: float = 10
     again_s: float = 0.25
@@ -242,6 +244,8 @@ class _Child:
             if text:
                 self._last.append(text)
                 self._output(self.program.name, text)
+            if self.program.ready_on is not None and text.startswith(self.program.ready_on):
+                self._is_ready()
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -272,8 +276,11 @@ class _Child:
         if "STATUS" in facts:
             self.status = facts["STATUS"]
         if facts.get("READY") == "1":
-            self.state = "ready"
-            self._ready.set()
+            self._is_ready()
+
+    def _is_ready(self) -> None:
+        self.state = "ready"
+        self._ready.set()
 
     def _fault(self, what: str) -> Fault:
         said = f"; it said: {self._last[-1]}" if self._last else ""

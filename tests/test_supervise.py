@@ -87,6 +87,12 @@ async def test_start_waits_for_readiness(supervisor: Supervisor, run: Path) -> N
     assert supervisor.states()["one"][0] == "ready"
 
 
+async def test_one_that_says_it_in_words(supervisor: Supervisor) -> None:
+    code = "print('listening at 1.2.3.4', flush=True); time.sleep(600)"
+    await supervisor.start(program("sim", code, ready_on="listening at "))
+    assert supervisor.states()["sim"][0] == "ready"
+
+
 async def test_one_that_ends_before_it_is_ready(supervisor: Supervisor) -> None:
     with pytest.raises(Fault, match=r"web ended with status 3 before it was ready; it said: port taken") as e:
         await supervisor.start(program("web", "print('port taken'); sys.exit(3)"))
