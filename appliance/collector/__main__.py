@@ -32,6 +32,9 @@ def main() -> int:
     except PlatenError as e:
         log.critical("%s", e)
         return e.exit_status
+    except Exception:
+        log.critical("a fault of ours", exc_info=True)
+        return 70
     return 0
 
 

@@ -26,15 +26,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Mapping[str, Value]) -> Access:
         """As the settings snmp.* say (model.settings)."""
-        port, timeout_ms, retries = (settings[f"snmp.{k}"] for k in ("port", "timeout_ms", "retries"))
-        communities = settings["snmp.communities"]
-        assert isinstance(port, int) and isinstance(timeout_ms, int) and isinstance(retries, int)
-        assert isinstance(communities, list)
+        given = msgspec.convert(settings, type=_Given)
         return cls(
-            port=port,
-            communities=tuple(communities) or ("public",),
-            timeout_s=timeout_ms / 1000,
-            retries=retries,
+            port=given.port,
+            communities=tuple(given.communities) or ("public",),
+            timeout_s=given.timeout_ms / 1000,
+            retries=given.retries,
         )
 
     def asker(
@@ -56,3 +53,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             retries=self.retries,
             quirks=set(quirks),
         )
+
+
+class _Given(msgspec.Struct):
+    port: int = msgspec.field(name="snmp.port")
+    communities: list[str] = msgspec.field(name="snmp.communities")
+    timeout_ms: int = msgspec.field(name="snmp.timeout_ms")
+    retries: int = msgspec.field(name="snmp.retries")

@@ -162,7 +162,9 @@ class Discovery:
                 if len(everyone) <= FEW:
                     sentence = f"{address} did not answer"
                     scan.note([Entry(address=address, verdict="silent", code="no-answer", sentence=sentence)])
-        scan.note(self._entry_known(k) for a in scan.found if (k := c.roster.at(a)) and k.row.state == "silent")
+        scan.note(
+            self._entry_known(k) for a in scan.found if (k := c.roster.at(a)) and k.row.state == "silent"
+        )
         return bool(everyone) or bool(targets)
 
     async def _where(self, targets: list[str] | None) -> tuple[list[Span], list[PlatenError]]:
@@ -259,7 +261,9 @@ class Discovery:
             c.adopted(known, hit.traffic)
             return entry
 
-    def _entry_known(self, known: Known, *, address: str | None = None, moved_from: str | None = None) -> Entry:
+    def _entry_known(
+        self, known: Known, *, address: str | None = None, moved_from: str | None = None
+    ) -> Entry:
         row = known.row
         silent = row.state == "silent"
         if address is not None:

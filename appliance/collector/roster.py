@@ -44,7 +44,9 @@ class Known(msgspec.Struct):
     def title(self) -> str:
         """What a person calls it."""
         row = self.row
-        return row.name or " ".join(t for t in (row.vendor, row.model) if t) or f"The printer at {row.address}"
+        return (
+            row.name or " ".join(t for t in (row.vendor, row.model) if t) or f"The printer at {row.address}"
+        )
 
 
 class Roster:
@@ -119,7 +121,9 @@ class Roster:
             last_error=None,
             last_error_text=None,
             failures=0,
-            evidence=_evidence(known.row.evidence, new) if "printer" in visit.reading.times else known.row.evidence,
+            evidence=_evidence(known.row.evidence, new)
+            if "printer" in visit.reading.times
+            else known.row.evidence,
             **facts,
         )
         if known.plan is not visit.plan or row.plan is None:

@@ -67,7 +67,11 @@ class Scan(msgspec.Struct):
 
     def report(self) -> dict[str, object]:
         """What ScanStatus answers: the summary, and every address."""
-        return {**self.summary(), "found": [msgspec.to_builtins(e) for e in self.found.values()], "more": self.more}
+        return {
+            **self.summary(),
+            "found": [msgspec.to_builtins(e) for e in self.found.values()],
+            "more": self.more,
+        }
 
 
 NONE: dict[str, object] = {

@@ -98,7 +98,11 @@ class Search:
         first: list[Address] = []
         for address in self._addresses:
             known = self._neighbours.get(str(address))
-            if known is not None and known.asked == "sysObjectID" and verdict(known.sys_object_id) == "generic":
+            if (
+                known is not None
+                and known.asked == "sysObjectID"
+                and verdict(known.sys_object_id) == "generic"
+            ):
                 self._again.setdefault(known.community, []).append(address)
             else:
                 first.append(address)
@@ -156,11 +160,9 @@ class Search:
             await self._other(address, answer, community, object_id, "sysObjectID")
         elif kind == "printer":
             group.create_task(self._read(address, answer, community, object_id))
-        elif kind == "unknown" and not (
+        elif (kind == "unknown" and not (
             known is not None and known.asked == "both" and known.sys_object_id == object_id
-        ):
-            self._again.setdefault(community, []).append(answer.address)
-        elif kind == "generic" and self._second_look:
+        )) or (kind == "generic" and self._second_look):
             self._again.setdefault(community, []).append(answer.address)
         else:
             asked: Literal["sysObjectID", "both"] = "both" if kind == "unknown" else "sysObjectID"

@@ -89,7 +89,13 @@ class Collector:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for loop in (self._poll, self._commit, self._watch_settings, self.discovery.run, notify.keep_alive):
+            for loop in (
+                self._poll,
+                self._commit,
+                self._watch_settings,
+                self.discovery.run,
+                notify.keep_alive,
+            ):
                 group.create_task(loop())
 
     async def stop(self) -> None:
@@ -351,7 +357,9 @@ class Collector:
     async def _commit(self) -> None:
         tries = 0
         while True:
-            wait = self.number("store.commit_s") if not tries else min(BUSY_S[0] * 2 ** (tries - 1), BUSY_S[1])
+            wait = (
+                self.number("store.commit_s") if not tries else min(BUSY_S[0] * 2 ** (tries - 1), BUSY_S[1])
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._hurry.wait()

@@ -54,8 +54,8 @@ class _Test(msgspec.Struct, forbid_unknown_fields=True):
 
 class _SetPrinter(msgspec.Struct, forbid_unknown_fields=True):
     printer: str
-    name: str | None | msgspec.UnsetType = msgspec.UNSET
-    location: str | None | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    location: str | msgspec.UnsetType | None = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -82,7 +82,9 @@ class _Wishes:
                 "allowed_packets_hour": c.budget.allowed.packets,
                 "allowed_bytes_hour": c.budget.allowed.octets,
                 "printers": {
-                    id: {"packets_hour": a.packets, "bytes_hour": a.octets} for id, a in each.items() if a.packets
+                    id: {"packets_hour": a.packets, "bytes_hour": a.octets}
+                    for id, a in each.items()
+                    if a.packets
                 },
             },
             "unwritten": len(c.writer),
@@ -234,5 +236,10 @@ def _problems(c: Collector) -> list[dict[str, object]]:
             add(row.last_error or "no-answer", f"{known.title} has not been read{seen}{why}", hint, row.id)
         if wait := c.budget.wait_s(row.id, now):
             minutes = max(round(wait / 60), 1)
-            add("over-budget", f"{known.title} was asked enough for this hour", f"It rests {minutes} min", row.id)
+            add(
+                "over-budget",
+                f"{known.title} was asked enough for this hour",
+                f"It rests {minutes} min",
+                row.id,
+            )
     return problems

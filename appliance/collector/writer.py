@@ -216,7 +216,12 @@ def _thinned(taken: Sequence[Taken]) -> list[Taken]:
 def _pieces(batch: Batch) -> Iterable[Batch]:
     """The same, one printer's news at a time, so that what belongs together stays together."""
     ids = dict.fromkeys(
-        [*batch.printers, *(t.printer for t in batch.readings), *batch.raw, *(e.printer for e in batch.events)]
+        [
+            *batch.printers,
+            *(t.printer for t in batch.readings),
+            *batch.raw,
+            *(e.printer for e in batch.events),
+        ]
     )
     for id in ids:
         yield Batch(
@@ -229,5 +234,8 @@ def _pieces(batch: Batch) -> Iterable[Batch]:
 
 def _names(batch: Batch) -> str:
     return ", ".join(
-        [*(f"reading of {t.printer} at {t.stamp.time}" for t in batch.readings), *(e.code for e in batch.events)]
+        [
+            *(f"reading of {t.printer} at {t.stamp.time}" for t in batch.readings),
+            *(e.code for e in batch.events),
+        ]
     )
