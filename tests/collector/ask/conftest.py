@@ -64,12 +64,19 @@ class Snmpd:
                 *("-f", "-C", "-Lf", str(self.directory / "log"), "-c", str(self.directory / "snmpd.conf")),
                 *("-I", "-smux", f"udp:127.0.0.1:{self.port}", f"udp6:[::1]:{self.port}"),
             ],
-            env={**os.environ, "SNMP_PERSISTENT_DIR": str(self.directory / "state"), "SNMPCONFPATH": "/nonexistent"},
+            env={
+                **os.environ,
+                "SNMP_PERSISTENT_DIR": str(self.directory / "state"),
+                "SNMPCONFPATH": "/nonexistent",
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 20
-        while self.net_snmp("snmpget", "-v2c", "-cpublic", "-t0.3", "-r0", "1.3.6.1.2.1.1.3.0", check=False) == "":
+        while (
+            self.net_snmp("snmpget", "-v2c", "-cpublic", "-t0.3", "-r0", "1.3.6.1.2.1.1.3.0", check=False)
+            == ""
+        ):
             assert self.process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < deadline, (self.directory / "log").read_text()
             time.sleep(0.05)
@@ -81,9 +88,9 @@ class Snmpd:
             self.process = None
 
     def net_snmp(self, tool: str, *arguments: str, check: bool = True) -> str:
-        """What one of net-snmp's own tools prints: numeric, hex strings, one varbind a line."""
+        """What one of net-snmp's own tools prints: numeric, strings in hex."""
         run = subprocess.run(
-            [tool, "-Oneq", "-Ih", *arguments[:-1], f"127.0.0.1:{self.port}", arguments[-1]],
+            [tool, "-OnextU", *arguments[:-1], f"127.0.0.1:{self.port}", arguments[-1]],
             capture_output=True,
             text=True,
             check=False,
