@@ -72,7 +72,9 @@ def arrive(db: sqlite3.Connection, token: str | None, now: float) -> Arrival:
         if found is not None and now < found.created + ABSOLUTE_S:
             session = Session(found.created, found.used, found.expires, found.label)
             if now - found.used > sessions.TOUCH_S:
-                sessions.touch(db, token, now, min(now + IDLE_S + sessions.TOUCH_S, found.created + ABSOLUTE_S))
+                sessions.touch(
+                    db, token, now, min(now + IDLE_S + sessions.TOUCH_S, found.created + ABSOLUTE_S)
+                )
     return Arrival(language, password_set, session)
 
 
@@ -119,9 +121,15 @@ def is_page(path: str) -> bool:
 
 
 def browser(user_agent: str | None) -> str:
-    """"Firefox, Windows": enough to recognise one's own session in a list."""
+    """ "Firefox, Windows": enough to recognise one's own session in a list."""
     text = (user_agent or "")[:400]
-    browsers = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    browsers = (
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    )
     systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"))  # fmt: skip
     names = (next((name for mark, name in table if mark in text), "") for table in (browsers, systems))
     return ", ".join(n for n in names if n) or "?"

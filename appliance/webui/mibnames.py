@@ -62,7 +62,7 @@ _NAMES = _rows(_SCALARS) | _rows(_TABLES)
 
 
 def name(oid: str) -> str | None:
-    """"prtInputName.1.2" for 1.3.6.1.2.1.43.8.2.1.13.1.2; None for an object of no standard module."""
+    """ "prtInputName.1.2" for 1.3.6.1.2.1.43.8.2.1.13.1.2; None for an object of no standard module."""
     root = oid
     while (root := root.rpartition(".")[0]).count(".") >= 7:
         if found := _NAMES.get(root):

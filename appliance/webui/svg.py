@@ -62,7 +62,9 @@ def chart(
     up = (HEIGHT - _TOP - _BOTTOM) / (top - bottom)
 
     def place(point: Point) -> tuple[float, float]:
-        return round(_LEFT + (point[0] - since) * across, 1), round(HEIGHT - _BOTTOM - (point[1] - bottom) * up, 1)
+        return round(_LEFT + (point[0] - since) * across, 1), round(
+            HEIGHT - _BOTTOM - (point[1] - bottom) * up, 1
+        )
 
     lines = []
     for key, points in drawn.items():
@@ -73,7 +75,10 @@ def chart(
             before = point[0]
         lines.append(Line(key, path))
     week = 7 * 86400
-    days = [Tick(place((until - n * week, bottom))[0], until - n * week) for n in range(int((until - since) / week), -1, -1)]
+    days = [
+        Tick(place((until - n * week, bottom))[0], until - n * week)
+        for n in range(int((until - since) / week), -1, -1)
+    ]
     count = round((top - bottom) / step)
     grid = [Tick(place((since, bottom + n * step))[1], bottom + n * step) for n in range(count + 1)]
     return Chart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM, lines, days, grid)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 
+from appliance.model.errors import PlatenError
 from appliance.model.reading import Alert, Input, Output, Reading, Storage, Supply
-from appliance.webui.i18n import Locale, N_
+from appliance.webui import errors
+from appliance.webui.i18n import N_, Locale
 
 
 def plain(t: Locale, table: dict[str, str], keyword: str | None) -> str:
@@ -22,7 +24,7 @@ def plain(t: Locale, table: dict[str, str], keyword: str | None) -> str:
 
 
 def supply_name(t: Locale, supply: Supply) -> str:
-    """"Black toner", "Waste toner container": what it is, by type and colour, else as the printer describes it."""
+    """ "Black toner", "Waste toner container": what it is, by type and colour, else as the printer describes it."""
     kind = SUPPLY_TYPES.get(supply.type)
     if kind is None:
         return supply.description or t.gettext("Supply %(index)s", index=supply.index)
@@ -51,8 +53,31 @@ def supply_level(t: Locale, supply: Supply) -> str:
     return t.gettext("%(percent)s space left", percent=value) if receptacle else value
 
 
+def short_supply(t: Locale, supply: Supply) -> str:
+    """For a narrow column: the colour, else the kind."""
+    return color(t, supply.color).capitalize() if supply.color else supply_name(t, supply)[:24]
+
+
+def short_level(t: Locale, supply: Supply) -> str:
+    """For a narrow column: "62%", "some", "?"."""
+    if supply.percent is not None:
+        return t.percent(supply.percent)
+    return t.gettext("some") if supply.basis == "some" else "?"
+
+
+def line_class(supply: Supply, place: int) -> str:
+    """Colour and dashes of a line; the dashes tell them apart without colour."""
+    kind = supply.color if supply.color in ("black", "cyan", "magenta", "yellow", "gray") else "other"
+    return f"c-{kind} d{place % 4}"
+
+
+def reason(t: Locale, code: str, sentence: str | None) -> str:
+    """Why an address is no printer or could not be read."""
+    return errors.tell_error(t, PlatenError(sentence or code, code=code)).happened
+
+
 def supply_state(t: Locale, supply: Supply) -> str:
-    """"low", "empty", "full", "nearly full"; "" where nothing needs saying."""
+    """ "low", "empty", "full", "nearly full"; "" where nothing needs saying."""
     return t.gettext(STATES[supply.state]) if supply.state in STATES else ""
 
 
@@ -61,7 +86,9 @@ def alert(t: Locale, row: Alert) -> str:
     text = ALERTS.get(row.code_name)
     if text:
         return t.gettext(text)
-    return row.description or plain(t, {}, row.code_name) or t.gettext("Something the printer does not explain")
+    return (
+        row.description or plain(t, {}, row.code_name) or t.gettext("Something the printer does not explain")
+    )
 
 
 def condition(t: Locale, reading: Reading) -> tuple[str, str]:
@@ -86,7 +113,9 @@ def tray_name(t: Locale, row: Input | Output, kind: str) -> str:
     return t.gettext("Tray %(n)s", n=number) if kind == "input" else t.gettext("Bin %(n)s", n=number)
 
 
-def amount(t: Locale, level: int | None, capacity: int | None, unit: str | None, *, space: bool = False) -> str:
+def amount(
+    t: Locale, level: int | None, capacity: int | None, unit: str | None, *, space: bool = False
+) -> str:
     """A tray's or bin's level in words. `space`: the level counts room that is left."""
     if level == -3:
         return t.gettext("some space left") if space else t.gettext("some left")
@@ -97,13 +126,16 @@ def amount(t: Locale, level: int | None, capacity: int | None, unit: str | None,
     words = plain(t, UNITS, unit) or t.gettext("sheets")
     if capacity is not None and capacity > 0:
         return t.gettext(
-            "%(level)s of %(capacity)s %(unit)s", level=t.number(level), capacity=t.number(capacity), unit=words
+            "%(level)s of %(capacity)s %(unit)s",
+            level=t.number(level),
+            capacity=t.number(capacity),
+            unit=words,
         )
     return f"{t.number(level)} {words}"
 
 
 def media_size(t: Locale, row: Input) -> str:
-    """"A4" where the size is a usual one, else "210 × 297 mm"; "" where the printer does not say."""
+    """ "A4" where the size is a usual one, else "210 × 297 mm"; "" where the printer does not say."""
     feed = row.media_dim_feed_dir_chosen or row.media_dim_feed_dir_declared
     cross = row.media_dim_x_feed_dir_chosen or row.media_dim_x_feed_dir_declared
     if feed is None or cross is None or feed <= 0 or cross <= 0:
@@ -119,7 +151,7 @@ def media_size(t: Locale, row: Input) -> str:
 
 
 def storage(t: Locale, row: Storage) -> str:
-    """"12 MB of 512 MB used"."""
+    """ "12 MB of 512 MB used"."""
     if not row.allocation_units or row.size is None or row.size <= 0:
         return t.gettext("unknown")
     total = t.size(row.size * row.allocation_units)
@@ -129,7 +161,7 @@ def storage(t: Locale, row: Storage) -> str:
 
 
 def meter(t: Locale, name: str) -> str:
-    """"Total", "Monochrome", "Duplex": the kind, or the work where it is the sum."""
+    """ "Total", "Monochrome", "Duplex": the kind, or the work where it is the sum."""
     work, _, kind = name.partition(".")
     return t.gettext(KINDS[kind]) if kind in KINDS else t.gettext(WORKS.get(work, work))
 

@@ -40,7 +40,10 @@ async def show(request: web.Request) -> web.StreamResponse:
     kind = request.query.get("show", "all")
     kind = kind if kind in _SHOW else "all"
     counts = {k: sum(_fits(r, k) for r in rows) for k in _SHOW}
-    chosen = sorted((r for r in rows if _fits(r, kind) and _matches(r, wanted)), key=lambda r: (_RANK[r.state], r.name.lower()))
+    chosen = sorted(
+        (r for r in rows if _fits(r, kind) and _matches(r, wanted)),
+        key=lambda r: (_RANK[r.state], r.name.lower()),
+    )
     first = page_number(request) * PER_PAGE
     return page(
         request,
