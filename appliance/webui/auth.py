@@ -33,6 +33,22 @@ FREE_TRIES = 3
 SLOWEST_S = 60.0
 WINDOW_S = 3600.0
 
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
 _PAGE = re.compile(r"/(?!/)[A-Za-z0-9/_-]{0,120}\Z")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
@@ -123,15 +139,7 @@ def is_page(path: str) -> bool:
 def browser(user_agent: str | None) -> str:
     """ "Firefox, Windows": enough to recognise one's own session in a list."""
     text = (user_agent or "")[:400]
-    browsers = (
-        ("Edg", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-    )
-    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"))  # fmt: skip
-    names = (next((name for mark, name in table if mark in text), "") for table in (browsers, systems))
+    names = (next((name for mark, name in table if mark in text), "") for table in (_BROWSERS, _SYSTEMS))
     return ", ".join(n for n in names if n) or "?"
 
 

@@ -13,7 +13,6 @@ import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from aiohttp import web
 

@@ -10,10 +10,10 @@ import msgspec
 
 from appliance import __version__, health
 from appliance.model.errors import PlatenError
-from appliance.model.reading import Reading, Supply
+from appliance.model.reading import Reading
 from appliance.store.printers import Printer
 from appliance.webui import errors, wording
-from appliance.webui.i18n import Locale
+from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import CollectorStatus, UplinkStatus
 
 State = Literal["ok", "note", "bad", "off"]
@@ -84,10 +84,10 @@ def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple
         return ("bad" if state == "bad" else "note"), words
     for supply in reading.supplies:
         if supply.state in ("empty", "full"):
-            return "note", _supply(t, supply)
+            return "note", wording.supply_trouble(t, supply)
     for supply in reading.supplies:
         if supply.state in ("low", "near_full"):
-            return "note", _supply(t, supply)
+            return "note", wording.supply_trouble(t, supply)
     return "ok", words
 
 
@@ -145,10 +145,6 @@ def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, 
     return state, head, t.gettext("%(printers)s, %(last)s.", printers=printers, last=last)
 
 
-def _supply(t: Locale, supply: Supply) -> str:
-    return f"{wording.supply_name(t, supply)}: {wording.supply_state(t, supply)}"
-
-
 def _told(t: Locale, result: health.Result) -> Problem:
     """A finding of a check, with the page where something can be done about it."""
     text = t.gettext(result.sentence).format(**result.fields)
@@ -202,7 +198,7 @@ def _printers(t: Locale, facts: Facts, *, silent: bool) -> list[Problem]:
 def _network(t: Locale, facts: Facts, results: Sequence[health.Result]) -> str:
     trouble = next((r for r in health.problems(results) if r.light == "network"), None)
     if trouble is not None:
-        return t.gettext(trouble.sentence).format(**trouble.fields)
+        return t.gettext(_SHORT.get(trouble.key, _SEE_BELOW))
     return t.gettext("Reachable at %(address)s", address=facts.local or "?")
 
 
@@ -252,9 +248,17 @@ def _portal_light(t: Locale, facts: Facts, state: State) -> Light:
 def _software(t: Locale, results: Sequence[health.Result]) -> str:
     trouble = next((r for r in health.problems(results) if r.light == "software"), None)
     if trouble is not None:
-        return t.gettext(trouble.sentence).format(**trouble.fields)
+        return t.gettext(_SHORT.get(trouble.key, _SEE_BELOW))
     return t.gettext("Version %(version)s, running", version=__version__)
 
 
 _ALL_SILENT = "printers.all_silent"
 _STATES: dict[health.State, State] = {"ok": "ok", "warning": "note", "critical": "bad", "unknown": "off"}
+_SEE_BELOW = N_("Needs attention; see below")
+_SHORT = {
+    "network.none": N_("No address on the network"),
+    "clock.unsynchronised": N_("Connected; the clock is not set"),
+    "collector.dead": N_("Printers are not being read"),
+    "disk.low": N_("Storage is running out"),
+    "disk.full": N_("Storage is full"),
+}
