@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ class Box(msgspec.Struct, frozen=True):
     """What the pages work with."""
 
     identity: Identity
+    database: Path
     worker: Worker
     services: Services
     names: guard.Names
@@ -96,9 +98,11 @@ def see(path: str, **query: str) -> web.HTTPSeeOther:
     return web.HTTPSeeOther(f"{path}?{text}" if text else path)
 
 
-def error_page(request: web.Request, story: errors.Story, status: int, headers: dict[str, str] | None = None) -> web.Response:
+def error_page(
+    request: web.Request, story: errors.Story, status: int, headers: dict[str, str] | None = None
+) -> web.Response:
     """An error as a page."""
-    response = page(request, "error.html", status=status, story=story, status=status, bare=status == 421)
+    response = page(request, "error.html", status=status, story=story, answer=status, bare=status == 421)
     response.headers.update(headers or {})
     return response
 
@@ -207,7 +211,9 @@ def _http_error(request: web.Request, answer: web.HTTPException) -> web.StreamRe
 
 
 def _set_cookie(request: web.Request, response: web.StreamResponse, name: str, value: str) -> None:
-    response.set_cookie(name, value, path="/", httponly=True, samesite="Strict", secure=request.scheme == "https")
+    response.set_cookie(
+        name, value, path="/", httponly=True, samesite="Strict", secure=request.scheme == "https"
+    )
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
@@ -218,4 +224,6 @@ async def _static(request: web.Request) -> web.StreamResponse:
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if packed:
         headers["Content-Encoding"] = "gzip"
-    return web.Response(body=file.packed if packed else file.body, content_type=file.type, charset="utf-8", headers=headers)
+    return web.Response(
+        body=file.packed if packed else file.body, content_type=file.type, charset="utf-8", headers=headers
+    )

@@ -33,6 +33,22 @@ FREE_TRIES = 3
 SLOWEST_S = 60.0
 WINDOW_S = 3600.0
 
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
 _PAGE = re.compile(r"/(?!/)[A-Za-z0-9/_-]{0,120}\Z")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
@@ -72,7 +88,9 @@ def arrive(db: sqlite3.Connection, token: str | None, now: float) -> Arrival:
         if found is not None and now < found.created + ABSOLUTE_S:
             session = Session(found.created, found.used, found.expires, found.label)
             if now - found.used > sessions.TOUCH_S:
-                sessions.touch(db, token, now, min(now + IDLE_S + sessions.TOUCH_S, found.created + ABSOLUTE_S))
+                sessions.touch(
+                    db, token, now, min(now + IDLE_S + sessions.TOUCH_S, found.created + ABSOLUTE_S)
+                )
     return Arrival(language, password_set, session)
 
 
@@ -119,11 +137,9 @@ def is_page(path: str) -> bool:
 
 
 def browser(user_agent: str | None) -> str:
-    """"Firefox, Windows": enough to recognise one's own session in a list."""
+    """ "Firefox, Windows": enough to recognise one's own session in a list."""
     text = (user_agent or "")[:400]
-    browsers = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"))  # fmt: skip
-    names = (next((name for mark, name in table if mark in text), "") for table in (browsers, systems))
+    names = (next((name for mark, name in table if mark in text), "") for table in (_BROWSERS, _SYSTEMS))
     return ", ".join(n for n in names if n) or "?"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from appliance.model.errors import PlatenError
-from appliance.webui.i18n import Locale, N_
+from appliance.webui.i18n import N_, Locale
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -48,10 +48,20 @@ _STORIES: dict[str, tuple[str, str, str]] = {
     "form-expired": (
         N_("This form is too old, or cookies are switched off."),
         _NOTHING,
-        N_("Go back, load the page again and repeat what you did. The browser must accept cookies from the box."),
+        N_(
+            "Go back, load the page again and repeat what you did. The browser must accept cookies from the box."
+        ),
     ),
-    "bad-request": (N_("The request is not one this page understands."), _NOTHING, N_("Start again from the overview.")),
-    "not-found": (N_("There is no such page."), "", N_("Check the address, or start again from the overview.")),
+    "bad-request": (
+        N_("The request is not one this page understands."),
+        _NOTHING,
+        N_("Start again from the overview."),
+    ),
+    "not-found": (
+        N_("There is no such page."),
+        "",
+        N_("Check the address, or start again from the overview."),
+    ),
     "no-such-printer": (
         N_("The box does not know this printer."),
         "",
@@ -62,9 +72,17 @@ _STORIES: dict[str, tuple[str, str, str]] = {
         "",
         N_("Copies are kept for a limited time; the settings say how long."),
     ),
-    "method-not-allowed": (N_("This page cannot be used that way."), _NOTHING, N_("Start again from the overview.")),
+    "method-not-allowed": (
+        N_("This page cannot be used that way."),
+        _NOTHING,
+        N_("Start again from the overview."),
+    ),
     "too-large": (N_("What was sent is larger than any form here."), _NOTHING, N_("Send less at once.")),
-    "unsupported-form": (N_("The form came in a format this page does not read."), _NOTHING, N_("Use the forms of this page.")),
+    "unsupported-form": (
+        N_("The form came in a format this page does not read."),
+        _NOTHING,
+        N_("Use the forms of this page."),
+    ),
     "too-slow": (N_("It took too long."), N_("The box stopped waiting."), N_("Try again in a moment.")),
     "service-down": (
         N_("A service of the box is not running."),
@@ -98,7 +116,11 @@ _STORIES: dict[str, tuple[str, str, str]] = {
         N_("The box asked several times."),
         N_("Check that it is switched on, that SNMP is enabled there, and that the community is right."),
     ),
-    "not-a-printer": (N_("The device at this address is not a printer."), N_("It was left alone after this."), ""),
+    "not-a-printer": (
+        N_("The device at this address is not a printer."),
+        N_("It was left alone after this."),
+        "",
+    ),
     "access-refused": (
         N_("The device answered, but refused access."),
         "",

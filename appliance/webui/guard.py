@@ -13,7 +13,6 @@ import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from aiohttp import web
 
@@ -101,7 +100,10 @@ def check_origin(request: web.Request) -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise Refused(403, "other-site")
     origin = request.headers.get("Origin")
-    if origin is not None and origin.lower() != f"{request.scheme}://{request.headers.get('Host', '').lower()}":
+    if (
+        origin is not None
+        and origin.lower() != f"{request.scheme}://{request.headers.get('Host', '').lower()}"
+    ):
         raise Refused(403, "other-site")
 
 
@@ -145,7 +147,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_count", "_peer")
 
-    def __init__(self, server: web.Server[Any], count: Counter[str], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: web.Server, count: Counter[str], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
             server,
             loop=loop,

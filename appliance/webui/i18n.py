@@ -43,12 +43,12 @@ class Locale:
         return self.words.ngettext(one, many, n) % {"n": self.number(n), **values}
 
     def number(self, value: float, digits: int = 0) -> str:
-        """"12,345.6" or "12.345,6"; thousands are parted from four digits on."""
+        """ "12,345.6" or "12.345,6"; thousands are parted from four digits on."""
         text = f"{value:,.{digits}f}"
         return text.translate(_SWAP) if self.language == "de" else text
 
     def percent(self, value: int) -> str:
-        """"62 %" in German, "62%" in English."""
+        """ "62 %" in German, "62%" in English."""
         return f"{value}\u00a0%" if self.language == "de" else f"{value}%"
 
     def size(self, octets: int) -> str:
@@ -67,14 +67,14 @@ class Locale:
         return f"{self.day(at)}, {hour} {self._zone_name(then)}"
 
     def day(self, at: float | str) -> str:
-        """"21 Nov 2026" or "21.11.2026"."""
+        """ "21 Nov 2026" or "21.11.2026"."""
         then = self._local(at)
         if self.language == "de":
             return then.strftime("%d.%m.%Y")
         return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
 
     def short_day(self, at: float | str) -> str:
-        """"21 Nov" or "21.11."."""
+        """ "21 Nov" or "21.11."."""
         then = self._local(at)
         return then.strftime("%d.%m.") if self.language == "de" else f"{then.day} {_MONTHS[then.month - 1]}"
 
@@ -85,7 +85,9 @@ class Locale:
         if abs(seconds) < 10:
             return self.gettext("just now")
         span = self.duration(abs(seconds))
-        return self.gettext("%(span)s ago", span=span) if seconds > 0 else self.gettext("in %(span)s", span=span)
+        return (
+            self.gettext("%(span)s ago", span=span) if seconds > 0 else self.gettext("in %(span)s", span=span)
+        )
 
     def duration(self, seconds: float) -> str:
         """One unit, rounded: "45 seconds", "2 minutes", "3 hours", "5 days"."""
@@ -100,7 +102,7 @@ class Locale:
         return self.ngettext("%(n)s day", "%(n)s days", n)
 
     def list(self, texts: Iterable[str]) -> str:
-        """"a, b and c"."""
+        """ "a, b and c"."""
         *first, last = list(texts) or [""]
         if not first:
             return last

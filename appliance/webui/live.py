@@ -108,7 +108,9 @@ class Services:
     async def both(self) -> tuple[CollectorStatus | PlatenError, UplinkStatus | PlatenError]:
         return await asyncio.gather(self.collector(), self.uplink())
 
-    async def ask(self, service: str, method: str, timeout_s: float = 5.0, **parameters: Any) -> dict[str, Any]:
+    async def ask(
+        self, service: str, method: str, timeout_s: float = 5.0, **parameters: Any
+    ) -> dict[str, Any]:
         """The answer of `platen.SERVICE.METHOD`. PlatenError as the service raised it, or ServiceDown."""
         return await control.call(self._paths[service], f"platen.{service}.{method}", parameters, timeout_s)
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 import msgspec
 
-from appliance import __version__
+from appliance import __version__, health
 from appliance.model.errors import PlatenError
 from appliance.model.reading import Reading
 from appliance.store.printers import Printer
 from appliance.webui import errors, wording
-from appliance.webui.i18n import Locale
+from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import CollectorStatus, UplinkStatus
 
 State = Literal["ok", "note", "bad", "off"]
@@ -49,14 +49,21 @@ class Facts(msgspec.Struct, frozen=True):
     when the dealer last acknowledged something (RFC 3339)."""
 
     now: float
-    printers: Sequence[Printer]
-    latest: Mapping[str, Reading]
+    health: health.Facts
     collector: CollectorStatus | PlatenError
     uplink: UplinkStatus | PlatenError
     uplink_host: str
     waiting: int
     delivered: str | None
     local: str | None
+
+    @property
+    def printers(self) -> Sequence[Printer]:
+        return self.health.printers
+
+    @property
+    def latest(self) -> Mapping[str, Reading]:
+        return self.health.readings
 
 
 def name(printer: Printer) -> str:
@@ -77,22 +84,32 @@ def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple
         return ("bad" if state == "bad" else "note"), words
     for supply in reading.supplies:
         if supply.state in ("empty", "full"):
-            return "note", _supply(t, supply)
+            return "note", wording.supply_trouble(t, supply)
     for supply in reading.supplies:
         if supply.state in ("low", "near_full"):
-            return "note", _supply(t, supply)
+            return "note", wording.supply_trouble(t, supply)
     return "ok", words
 
 
 def problems(t: Locale, facts: Facts) -> list[Problem]:
     """Everything worth doing something about, what stops work first."""
-    found = [*_services(t, facts), *_portal(t, facts), *_printers(t, facts)]
+    results = health.run_all(facts.health)
+    found = [_told(t, r) for r in health.problems(results) if r.light != "printers" or r.key == _ALL_SILENT]
+    told = any(p.code == _ALL_SILENT for p in found)
+    found += [*_reported(t, facts), *_printers(t, facts, silent=not told)]
     return sorted(found, key=lambda p: p.state != "bad")
 
 
 def lights(t: Locale, facts: Facts) -> list[Light]:
     """Network, printers, portal, software."""
-    return [_network_light(t, facts), _printers_light(t, facts), _portal_light(t, facts), _software_light(t, facts)]
+    results = health.run_all(facts.health)
+    states = {light: _STATES[state] for light, state in health.lights(results).items()}
+    return [
+        Light("network", t.gettext("Network"), states["network"], _network(t, facts, results)),
+        _printers_light(t, facts),
+        _portal_light(t, facts, states["portal"]),
+        Light("software", t.gettext("Software"), states["software"], _software(t, results)),
+    ]
 
 
 def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, str, str]:
@@ -101,7 +118,11 @@ def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, 
     if not count:
         scan = None if isinstance(facts.collector, PlatenError) else facts.collector.scan
         if scan is not None and scan.running:
-            return "off", t.gettext("Looking for printers."), t.gettext("The first ones appear here within moments.")
+            return (
+                "off",
+                t.gettext("Looking for printers."),
+                t.gettext("The first ones appear here within moments."),
+            )
         if not found:
             return "off", t.gettext("No printers yet."), t.gettext("Start a search to find them.")
     bad = sum(p.state == "bad" for p in found)
@@ -124,49 +145,43 @@ def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, 
     return state, head, t.gettext("%(printers)s, %(last)s.", printers=printers, last=last)
 
 
-def _supply(t: Locale, supply: wording.Supply) -> str:
-    return f"{wording.supply_name(t, supply)}: {wording.supply_state(t, supply)}"
+def _told(t: Locale, result: health.Result) -> Problem:
+    """A finding of a check, with the page where something can be done about it."""
+    text = t.gettext(result.sentence).format(**result.fields)
+    more = t.gettext(result.action) if result.action else ""
+    if result.key == "portal.paused":
+        action = Action(t.gettext("Send again"), "/reports/resume", post=True)
+    elif result.light == "portal":
+        action = Action(t.gettext("See reports"), "/reports")
+    elif result.light == "printers":
+        action = Action(t.gettext("Show the printers"), "/printers")
+    elif result.key.startswith("disk."):
+        action = Action(t.gettext("Settings"), "/settings#store")
+    else:
+        action = Action(t.gettext("Look again"), "/")
+    return Problem("bad" if result.state == "critical" else "note", result.key, text, more, action)
 
 
-def _services(t: Locale, facts: Facts) -> list[Problem]:
+def _reported(t: Locale, facts: Facts) -> list[Problem]:
+    """What the collector says beyond the state of printers."""
+    if isinstance(facts.collector, PlatenError):
+        return []
+    known = {p.id for p in facts.printers}
     found = []
-    for service, answer in (
-        (t.gettext("The service that reads printers (collector) is not running."), facts.collector),
-        (t.gettext("The service that sends reports (uplink) is not running."), facts.uplink),
-    ):
-        if isinstance(answer, PlatenError):
-            story = errors.tell_error(t, answer)
-            text = service if answer.code == "service-down" else story.happened
-            found.append(Problem("bad", answer.code, text, story.do, Action(t.gettext("Look again"), "/")))
-    if isinstance(facts.collector, CollectorStatus):
-        known = {p.id for p in facts.printers}
-        for problem in facts.collector.problems[:20]:
-            if problem.printer in known:
-                continue  # the printer's own state says it
-            story = errors.tell_error(t, PlatenError(problem.sentence, hint=problem.hint, code=problem.code))
-            found.append(
-                Problem("note", problem.code, story.happened, story.do, Action(t.gettext("Settings"), "/settings"))
-            )
+    for problem in facts.collector.problems[:20]:
+        if problem.printer in known:
+            continue  # the printer's own state says it
+        story = errors.tell_error(t, PlatenError(problem.sentence, hint=problem.hint, code=problem.code))
+        action = Action(t.gettext("Settings"), "/settings")
+        found.append(Problem("note", problem.code, story.happened, story.do, action))
     return found
 
 
-def _portal(t: Locale, facts: Facts) -> list[Problem]:
-    up = facts.uplink
-    if isinstance(up, PlatenError):
-        return []
-    if up.state == "paused":
-        text = t.gettext("Sending is paused.")
-        more = t.ngettext("%(n)s report waits on the box.", "%(n)s reports wait on the box.", facts.waiting)
-        return [Problem("note", "uplink-paused", text, more, Action(t.gettext("Send again"), "/reports/resume", post=True))]
-    if up.state == "waiting" and up.error is not None:
-        story = errors.tell_error(t, PlatenError(up.error.sentence, hint=up.error.hint, code=up.error.code))
-        return [Problem("bad", up.error.code, story.happened, story.do, Action(t.gettext("See why"), "/reports"))]
-    return []
-
-
-def _printers(t: Locale, facts: Facts) -> list[Problem]:
+def _printers(t: Locale, facts: Facts, *, silent: bool) -> list[Problem]:
     found = []
     for printer in facts.printers:
+        if printer.state == "silent" and not silent:
+            continue
         state, words = printer_state(t, printer, facts.latest.get(printer.id))
         if state in ("note", "bad"):
             more = ""
@@ -180,13 +195,11 @@ def _printers(t: Locale, facts: Facts) -> list[Problem]:
     return found
 
 
-def _network_light(t: Locale, facts: Facts) -> Light:
-    label = t.gettext("Network")
-    here = facts.local or "?"
-    watched = [p for p in facts.printers if p.state in ("active", "silent")]
-    if watched and all(p.state == "silent" for p in watched):
-        return Light("network", label, "bad", t.gettext("No printer answers at %(address)s", address=here))
-    return Light("network", label, "ok", t.gettext("Reachable at %(address)s", address=here))
+def _network(t: Locale, facts: Facts, results: Sequence[health.Result]) -> str:
+    trouble = next((r for r in health.problems(results) if r.light == "network"), None)
+    if trouble is not None:
+        return t.gettext(_SHORT.get(trouble.key, _SEE_BELOW))
+    return t.gettext("Reachable at %(address)s", address=facts.local or "?")
 
 
 def _printers_light(t: Locale, facts: Facts) -> Light:
@@ -197,33 +210,55 @@ def _printers_light(t: Locale, facts: Facts) -> Light:
     for state in ("bad", "note"):
         if n := states.count(state):
             text = (
-                t.ngettext("%(n)s of %(all)s needs help", "%(n)s of %(all)s need help", n, all=t.number(len(states)))
+                t.ngettext(
+                    "%(n)s of %(all)s needs help", "%(n)s of %(all)s need help", n, all=t.number(len(states))
+                )
                 if state == "bad"
-                else t.ngettext("%(n)s of %(all)s has a note", "%(n)s of %(all)s have a note", n, all=t.number(len(states)))
+                else t.ngettext(
+                    "%(n)s of %(all)s has a note",
+                    "%(n)s of %(all)s have a note",
+                    n,
+                    all=t.number(len(states)),
+                )
             )
             return Light("printers", label, "bad" if state == "bad" else "note", text)
     return Light("printers", label, "ok", t.ngettext("%(n)s, working", "all %(n)s working", len(states)))
 
 
-def _portal_light(t: Locale, facts: Facts) -> Light:
+def _portal_light(t: Locale, facts: Facts, state: State) -> Light:
     label = t.gettext("Portal")
     up = facts.uplink
     if isinstance(up, PlatenError):
         return Light("reports", label, "bad", t.gettext("Nothing is being sent"))
+    texts = {
+        "off": t.gettext("Not set up; nothing is sent"),
+        "paused": t.gettext("Paused by you"),
+        "connected": t.gettext("Connected to %(host)s", host=up.host),
+        "connecting": t.gettext("Connecting to %(host)s", host=up.host),
+    }
     if up.state == "off":
-        return Light("reports", label, "off", t.gettext("Not set up; nothing is sent"))
-    if up.state == "paused":
-        return Light("reports", label, "note", t.gettext("Paused by you"))
-    if up.state == "connected":
-        return Light("reports", label, "ok", t.gettext("Connected to %(host)s", host=up.host))
-    if up.state == "connecting":
-        return Light("reports", label, "note", t.gettext("Connecting to %(host)s", host=up.host))
-    return Light("reports", label, "bad", t.gettext("No connection; reports wait"))
+        return Light("reports", label, "off", texts["off"])
+    if up.state not in texts:
+        return Light(
+            "reports", label, "bad" if state == "bad" else "note", t.gettext("No connection; reports wait")
+        )
+    return Light("reports", label, state, texts[up.state])
 
 
-def _software_light(t: Locale, facts: Facts) -> Light:
-    label = t.gettext("Software")
-    down = sum(isinstance(s, PlatenError) for s in (facts.collector, facts.uplink))
-    if down:
-        return Light("software", label, "bad", t.ngettext("%(n)s service does not answer", "%(n)s services do not answer", down))
-    return Light("software", label, "ok", t.gettext("Version %(version)s, running", version=__version__))
+def _software(t: Locale, results: Sequence[health.Result]) -> str:
+    trouble = next((r for r in health.problems(results) if r.light == "software"), None)
+    if trouble is not None:
+        return t.gettext(_SHORT.get(trouble.key, _SEE_BELOW))
+    return t.gettext("Version %(version)s, running", version=__version__)
+
+
+_ALL_SILENT = "printers.all_silent"
+_STATES: dict[health.State, State] = {"ok": "ok", "warning": "note", "critical": "bad", "unknown": "off"}
+_SEE_BELOW = N_("Needs attention; see below")
+_SHORT = {
+    "network.none": N_("No address on the network"),
+    "clock.unsynchronised": N_("Connected; the clock is not set"),
+    "collector.dead": N_("Printers are not being read"),
+    "disk.low": N_("Storage is running out"),
+    "disk.full": N_("Storage is full"),
+}

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from appliance.model import clock
-from appliance.webui import wording
+from appliance.webui import vocabulary, wording
 from appliance.webui.i18n import LANGUAGES, Locale
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -23,7 +23,9 @@ class Renderer:
         self._environments = {language: _environment(language, names) for language in LANGUAGES}
 
     def render(self, template: str, t: Locale, **data: Any) -> str:
-        return self._environments[t.language].get_template(template).render(t=t, w=wording, **data)
+        return (
+            self._environments[t.language].get_template(template).render(t=t, w=wording, v=vocabulary, **data)
+        )
 
 
 def _environment(language: str, names: dict[str, str]) -> jinja2.Environment:

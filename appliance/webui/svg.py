@@ -10,8 +10,8 @@ import msgspec
 
 Point = tuple[float, float]
 
-WIDTH, HEIGHT = 640, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 8, 10, 26
+WIDTH, HEIGHT = 400, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 4, 10, 24
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -49,10 +49,9 @@ def chart(
     *,
     low: float | None = None,
     high: float | None = None,
-    gap_s: float = 3 * 86400,
 ) -> Chart | None:
-    """Lines of (Unix time, value) points. None where no series has two points. A silence longer than `gap_s`
-    breaks the line: nothing is known of that time. Bounds that are not given come from the values."""
+    """Stairs through (Unix time, value) points, because a value holds until the next one. None where no series
+    has two points. Bounds that are not given come from the values."""
     drawn = {key: points for key, points in series.items() if len(points) >= 2}
     if not drawn or until <= since:
         return None
@@ -62,18 +61,20 @@ def chart(
     up = (HEIGHT - _TOP - _BOTTOM) / (top - bottom)
 
     def place(point: Point) -> tuple[float, float]:
-        return round(_LEFT + (point[0] - since) * across, 1), round(HEIGHT - _BOTTOM - (point[1] - bottom) * up, 1)
+        return round(_LEFT + (point[0] - since) * across, 1), round(
+            HEIGHT - _BOTTOM - (point[1] - bottom) * up, 1
+        )
 
     lines = []
     for key, points in drawn.items():
-        path, before = "", -math.inf
-        for point in points:
-            x, y = place(point)
-            path += f"{'M' if point[0] - before > gap_s else 'L'}{x:g} {y:g}"
-            before = point[0]
+        start, *rest = [place(point) for point in points]
+        path = f"M{start[0]:g} {start[1]:g}" + "".join(f"H{x:g}V{y:g}" for x, y in rest)
         lines.append(Line(key, path))
     week = 7 * 86400
-    days = [Tick(place((until - n * week, bottom))[0], until - n * week) for n in range(int((until - since) / week), -1, -1)]
+    days = [
+        Tick(place((until - n * week, bottom))[0], until - n * week)
+        for n in range(int((until - since) / week), -1, -1)
+    ]
     count = round((top - bottom) / step)
     grid = [Tick(place((since, bottom + n * step))[1], bottom + n * step) for n in range(count + 1)]
     return Chart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM, lines, days, grid)

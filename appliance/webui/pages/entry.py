@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from aiohttp import web
 
@@ -42,7 +41,9 @@ async def setup(request: web.Request) -> web.StreamResponse:
     if faults:
         return _setup(request, wrong=faults, code=code, status=422)
     try:
-        done = await box.doors.set_first_password(guard.source(request), code, box.identity.setup_code, password)
+        done = await box.doors.set_first_password(
+            guard.source(request), code, box.identity.setup_code, password
+        )
     except auth.TooManyTries as slow:
         return _slowed(_setup(request, code=code, status=429, story=_wait(request, slow)), slow)
     if done is None:
@@ -103,20 +104,38 @@ async def _enter(request: web.Request, path: str) -> web.StreamResponse:
     return response
 
 
-def _setup(request: web.Request, *, status: int = 200, code: str = "", **data: Any) -> web.Response:
-    return page(request, "setup.html", status=status, **{"code": code[:32], "wrong": {}, "story": None, **data})
+def _setup(
+    request: web.Request,
+    *,
+    status: int = 200,
+    code: str = "",
+    wrong: dict[str, str] | None = None,
+    story: errors.Story | None = None,
+) -> web.Response:
+    faults = {"code": "", "password": "", "again": "", **(wrong or {})}
+    return page(request, "setup.html", status=status, code=code[:32], wrong=faults, story=story)
 
 
-def _login(request: web.Request, *, following: str, status: int = 200, **data: Any) -> web.Response:
+def _login(
+    request: web.Request,
+    *,
+    following: str,
+    status: int = 200,
+    wrong: str = "",
+    story: errors.Story | None = None,
+) -> web.Response:
     following = following if auth.is_page(following) else ""
-    return page(request, "login.html", status=status, **{"next": following, "wrong": "", "story": None, **data})
+    return page(request, "login.html", status=status, next=following, wrong=wrong, story=story)
 
 
 def _wait(request: web.Request, slow: auth.TooManyTries) -> errors.Story:
     t = request[VISITOR].t
     wait = t.gettext("Wait %(span)s, then try again.", span=t.duration(max(slow.wait_s, 1)))
     return errors.Story(
-        "too-many-tries", t.gettext("Too many wrong tries from your computer."), t.gettext("This try was not looked at."), wait
+        "too-many-tries",
+        t.gettext("Too many wrong tries from your computer."),
+        t.gettext("This try was not looked at."),
+        wait,
     )
 
 

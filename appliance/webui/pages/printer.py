@@ -19,7 +19,7 @@ from appliance.store.printers import Printer
 from appliance.webui import errors, mibnames, problems, svg
 from appliance.webui.app import BOX, VISITOR, error_page, page, run, see
 from appliance.webui.guard import Refused
-from appliance.webui.i18n import Locale, N_
+from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S
 from appliance.webui.pages.printers import page_number
 
@@ -105,7 +105,9 @@ async def rename(request: web.Request) -> web.StreamResponse:
     name, location = (form.get(f, "").strip() for f in ("name", "location"))
     if any(len(text) > 64 or not text.isprintable() for text in (name, location)):
         wrong = request[VISITOR].t.gettext("Up to 64 characters on one line, please.")
-        return await _page(request, status=422, wrong=wrong, name_typed=name[:200], location_typed=location[:200])
+        return await _page(
+            request, status=422, wrong=wrong, name_typed=name[:200], location_typed=location[:200]
+        )
     return await _wish(request, "SetPrinter", "saved", name=name, location=location)
 
 
@@ -140,7 +142,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
         "reading": reading,
         "state": state,
         "words": words,
-        "meters": meter_groups(reading.meters) if reading else [],
+        "meter_groups": meter_groups(reading.meters) if reading else [],
         "total_line": svg.chart({"total": past.total}, since, now),
         "supply_lines": svg.chart(past.supplies, since, now, low=0, high=100),
         "days": days(t, past, since, now),
@@ -168,7 +170,9 @@ async def _wish(
     try:
         await request.app[BOX].services.ask("collector", method, timeout_s, printer=printer_id, **parameters)
     except PlatenError as error:
-        return error_page(request, errors.tell_error(request[VISITOR].t, error), 503 if error.exit_status == 70 else 502)
+        return error_page(
+            request, errors.tell_error(request[VISITOR].t, error), 503 if error.exit_status == 70 else 502
+        )
     raise see(f"/printers/{printer_id}", done=done)
 
 
@@ -178,7 +182,9 @@ def meter_groups(meters: Sequence[Meter]) -> list[tuple[str, list[Meter]]]:
     return [(work, list(group)) for work, group in groupby(ordered, key=lambda m: m.name.partition(".")[0])]
 
 
-def raw_values(varbinds: Iterable[tuple[str, int, int | bytes | str | None]], *, cut: int = 160) -> list[RawValue]:
+def raw_values(
+    varbinds: Iterable[tuple[str, int, int | bytes | str | None]], *, cut: int = 160
+) -> list[RawValue]:
     """Varbinds as text; values over `cut` characters are shortened (0: never)."""
     rows = []
     for oid, _, value in varbinds:
@@ -197,7 +203,9 @@ def days(t: Locale, past: Past, since: float, until: float) -> list[Day]:
     rows = []
     for values in last.values():
         supplies = [values[k][1] if k in values else None for k in past.supplies]
-        rows.append(Day(max(p[0] for p in values.values()), values["" ][1] if "" in values else None, supplies))
+        rows.append(
+            Day(max(p[0] for p in values.values()), values[""][1] if "" in values else None, supplies)
+        )
     return sorted(rows, key=lambda d: -d.at)
 
 
@@ -219,7 +227,9 @@ def _octets(value: bytes) -> str:
 
 def _stored(
     db: sqlite3.Connection, printer_id: str, since: str
-) -> tuple[Printer | None, Reading | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None, Past]:
+) -> tuple[
+    Printer | None, Reading | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None, Past
+]:
     reading = readings.latest(db, printer_id)
     supplies = {}
     for supply in (reading.supplies if reading else [])[:8]:

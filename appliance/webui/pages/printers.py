@@ -17,6 +17,7 @@ from appliance.webui.i18n import Locale
 
 PER_PAGE = 40
 SUPPLIES = 6
+_MARKS = ("toner", "tonerCartridge", "ink", "inkCartridge", "inkRibbon", "solidWax")
 _RANK = {"bad": 0, "note": 1, "off": 2, "ok": 3}
 _SHOW = ("all", "attention", "silent", "paused")
 
@@ -40,7 +41,10 @@ async def show(request: web.Request) -> web.StreamResponse:
     kind = request.query.get("show", "all")
     kind = kind if kind in _SHOW else "all"
     counts = {k: sum(_fits(r, k) for r in rows) for k in _SHOW}
-    chosen = sorted((r for r in rows if _fits(r, kind) and _matches(r, wanted)), key=lambda r: (_RANK[r.state], r.name.lower()))
+    chosen = sorted(
+        (r for r in rows if _fits(r, kind) and _matches(r, wanted)),
+        key=lambda r: (_RANK[r.state], r.name.lower()),
+    )
     first = page_number(request) * PER_PAGE
     return page(
         request,
@@ -69,15 +73,15 @@ ROUTES = [web.get("/printers", show)]
 def _row(t: Locale, printer: Printer, reading: Reading | None) -> Row:
     state, words = problems.printer_state(t, printer, reading)
     total = next((m.value for m in reading.meters if m.name == "total"), None) if reading else None
-    supplies = sorted(reading.supplies, key=_first) if reading else []
+    every = sorted(reading.supplies, key=_first) if reading else []
+    supplies = [s for s in every if s.type in _MARKS] or every
     return Row(printer, problems.name(printer), state, words, supplies[:SUPPLIES], total)
 
 
-def _first(supply: Supply) -> tuple[bool, int]:
-    """Toner and ink before drums and containers, in the printers' usual order of colours."""
+def _first(supply: Supply) -> int:
+    """The printers' usual order of colours."""
     order = ("cyan", "magenta", "yellow", "black")
-    marks = supply.type in ("toner", "tonerCartridge", "ink", "inkCartridge")
-    return not marks, order.index(supply.color) if supply.color in order else 9
+    return order.index(supply.color) if supply.color in order else len(order)
 
 
 def _fits(row: Row, kind: str) -> bool:

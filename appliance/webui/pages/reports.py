@@ -29,7 +29,7 @@ KINDS = {
     "state": (STATE, N_("On and off")),
     "heartbeat": (HEARTBEAT, N_("Signs of life")),
 }
-LABELS = {schema: label for schema, label in KINDS.values()}
+LABELS = dict(KINDS.values())
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -49,11 +49,13 @@ async def show(request: web.Request) -> web.StreamResponse:
     uplink = await request.app[BOX].services.uplink()
     entries, older, waiting, totals, host, paused = await run(request, _stored, schema, before)
     failed = isinstance(uplink, PlatenError)
-    error = uplink if failed else getattr(uplink, "error", None)
     t = request[VISITOR].t
     story = None
-    if error is not None:
-        story = errors.tell_error(t, PlatenError(error.sentence, hint=error.hint, code=error.code))
+    if isinstance(uplink, PlatenError):
+        story = errors.tell_error(t, uplink)
+    elif uplink.error is not None:
+        error = PlatenError(uplink.error.sentence, hint=uplink.error.hint, code=uplink.error.code)
+        story = errors.tell_error(t, error)
     return page(
         request,
         "reports.html",
@@ -170,7 +172,8 @@ def _stored(
             break
     more = before is not None and bool(ledger.entries(db, before, 1))
     waiting = [
-        Waiting(r.seq, r.schema, r.created, len(r.body), r.sha256) for r in outbox.waiting(db, 0, WAITING_SHOWN)
+        Waiting(r.seq, r.schema, r.created, len(r.body), r.sha256)
+        for r in outbox.waiting(db, 0, WAITING_SHOWN)
     ]
     values = settings.load(db)
     host, paused = str(values["uplink.host"]), bool(values["uplink.paused"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -14,7 +15,7 @@ from appliance.model.reading import Reading
 from appliance.store import settings
 from appliance.webui import errors
 from appliance.webui.app import BOX, VISITOR, page, run, see
-from appliance.webui.i18n import Locale, N_
+from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S, Found
 
 MOST_ENTRIES = 64
@@ -54,7 +55,7 @@ async def start(request: web.Request) -> web.StreamResponse:
         return await _page(request, typed=typed, confirm=count)
     parameters = {"targets": entries} if entries else {}
     try:
-        await request.app[BOX].services.ask("collector", "Scan", **parameters)
+        await request.app[BOX].services.ask("collector", "Scan", 5.0, **parameters)
     except PlatenError as error:
         return await _page(request, status=_status(error), typed=typed, story=errors.tell_error(t, error))
     raise see("/printers/search")
@@ -81,7 +82,9 @@ async def test(request: web.Request) -> web.StreamResponse:
         answer = await request.app[BOX].services.ask("collector", "Test", LONG_S, address=entries[0])
         reading = msgspec.convert(answer.get("reading"), Reading)
     except PlatenError as error:
-        return await _page(request, status=_status(error), address=address, test_story=errors.tell_error(t, error))
+        return await _page(
+            request, status=_status(error), address=address, test_story=errors.tell_error(t, error)
+        )
     except msgspec.ValidationError:
         return await _page(request, status=502, address=address, test_story=errors.tell(t, "bad-reply"))
     return await _page(request, address=address, tested=reading)
@@ -117,7 +120,7 @@ def size(entry: str) -> int:
     return 1 if isinstance(span, str) else len(span)
 
 
-async def _page(request: web.Request, *, status: int = 200, **data: object) -> web.Response:
+async def _page(request: web.Request, *, status: int = 200, **data: Any) -> web.Response:
     rate, ranges = await run(request, _settings)
     count = sum(_size(entry) for entry in ranges)
     empty = {
@@ -132,16 +135,31 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
     }
     progress = await _progress(request)
     return page(
-        request, "search.html", status=status, **{**empty, **progress, "rate": rate, "ranges": ranges, "count": count, **data}
+        request,
+        "search.html",
+        status=status,
+        **{**empty, **progress, "rate": rate, "ranges": ranges, "count": count, **data},
     )
 
 
-async def _progress(request: web.Request) -> dict[str, object]:
+async def _progress(request: web.Request) -> dict[str, Any]:
     scan = await request.app[BOX].services.scan()
     if isinstance(scan, PlatenError):
-        return {"scan": None, "scan_story": errors.tell_error(request[VISITOR].t, scan), "found": [], "verdicts": VERDICTS, "hidden": 0}
+        return {
+            "scan": None,
+            "scan_story": errors.tell_error(request[VISITOR].t, scan),
+            "found": [],
+            "verdicts": VERDICTS,
+            "hidden": 0,
+        }
     found = sorted(scan.found, key=_rank)
-    return {"scan": scan, "scan_story": None, "found": found[:SHOWN], "verdicts": VERDICTS, "hidden": max(len(found) - SHOWN, 0)}
+    return {
+        "scan": scan,
+        "scan_story": None,
+        "found": found[:SHOWN],
+        "verdicts": VERDICTS,
+        "hidden": max(len(found) - SHOWN, 0),
+    }
 
 
 def _rank(found: Found) -> int:

@@ -16,7 +16,7 @@ from appliance.model.targets import parse
 from appliance.store import sessions, settings
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR, page, run, see, sign_in
-from appliance.webui.i18n import Locale, N_
+from appliance.webui.i18n import N_, Locale
 
 GROUPS = {
     "page": N_("This page"),
@@ -57,7 +57,11 @@ UNITS = {
     "days": N_("days"),
 }
 CHOICES = {"auto": N_("as the browser says")}
-SOURCES = {"you": N_("set by you"), "dealer": N_("set by the dealer"), "installer": N_("set by the installer")}
+SOURCES = {
+    "you": N_("set by you"),
+    "dealer": N_("set by the dealer"),
+    "installer": N_("set by the installer"),
+}
 _TARGETS = ("discovery.ranges", "discovery.exclude")
 _DONE = {
     "saved": N_("Saved. It takes effect within seconds."),
@@ -116,7 +120,13 @@ async def save(request: web.Request) -> web.StreamResponse:
             if row.secret or value != now[row.key]:
                 changes[row.key] = value
     if wrong:
-        return await _page(request, status=422, wrong=wrong, typed={k: form.get(k, "") for k in SETTINGS if k in form}, group=group)
+        return await _page(
+            request,
+            status=422,
+            wrong=wrong,
+            typed={k: form.get(k, "") for k in SETTINGS if k in form},
+            group=group,
+        )
     for key, value in changes.items():
         await run(request, settings.put, key, value, "you")
     return await _saved(request, "saved" if changes else "same", group, language="page.language" in changes)
@@ -200,7 +210,7 @@ def fault(t: Locale, row: Setting) -> str:
 
 
 def limits(t: Locale, row: Setting) -> str:
-    """"1 to 10,000"; "" where there are none."""
+    """ "1 to 10,000"; "" where there are none."""
     if row.minimum is None or row.maximum is None:
         return ""
     return t.gettext("%(low)s to %(high)s", low=t.number(row.minimum), high=t.number(row.maximum))
@@ -236,7 +246,9 @@ async def _page(
         key: _row(t, s, values.get(key), sources.get(key), (typed or {}).get(key), (wrong or {}).get(key, ""))
         for key, s in SETTINGS.items()
     }
-    by_group = {g: [rows[k] for k in keys] for g, keys in groupby(SETTINGS, key=lambda k: k.partition(".")[0])}
+    by_group = {
+        g: [rows[k] for k in keys] for g, keys in groupby(SETTINGS, key=lambda k: k.partition(".")[0])
+    }
     cookie = request.cookies.get(SESSION_COOKIE, "")
     done = request.query.get("done", "")
     return page(
@@ -248,7 +260,7 @@ async def _page(
         choices=CHOICES,
         group=group or request.query.get("group", ""),
         wrong=bool(wrong),
-        password_wrong=password_wrong or {},
+        password_wrong={"old": "", "password": "", "again": "", **(password_wrong or {})},
         sessions=open_sessions,
         mine=sessions.session_id(cookie),
         token_set=token_set,
@@ -271,10 +283,20 @@ async def _saved(request: web.Request, done: str, group: str, *, language: bool)
     return response
 
 
-def _row(t: Locale, row: Setting, value: Value | None, source: str | None, typed: str | None, wrong: str) -> Row:
+def _row(
+    t: Locale, row: Setting, value: Value | None, source: str | None, typed: str | None, wrong: str
+) -> Row:
     text = typed
     if text is None:
-        text = "\n".join(value) if isinstance(value, list) else "yes" if value is True else "" if value in (None, False) else str(value)
+        text = (
+            "\n".join(value)
+            if isinstance(value, list)
+            else "yes"
+            if value is True
+            else ""
+            if value in (None, False)
+            else str(value)
+        )
     return Row(
         setting=row,
         label=t.gettext(LABELS[row.key]),

@@ -12,6 +12,7 @@ from appliance import __version__
 from appliance.model.clock import rfc3339
 from appliance.model.errors import PlatenError
 from appliance.store import sessions
+from appliance.store.printers import Printer
 from appliance.webui import auth, problems
 from appliance.webui.app import BOX, VISITOR, run
 from appliance.webui.i18n import Locale
@@ -21,14 +22,17 @@ from appliance.webui.pages.overview import gather
 async def show(request: web.Request) -> web.StreamResponse:
     """200 with the facts; 401 without a login or token. Codes and words are English, whatever the page speaks."""
     if request[VISITOR].session is None and not await _token_right(request):
-        body = {"error": "access-denied", "hint": "Send 'Authorization: Bearer TOKEN'; the settings page makes one."}
-        return web.json_response(body, status=401, headers={"WWW-Authenticate": "Bearer"})
+        refusal = {
+            "error": "access-denied",
+            "hint": "Send 'Authorization: Bearer TOKEN'; the settings page makes one.",
+        }
+        return web.json_response(refusal, status=401, headers={"WWW-Authenticate": "Bearer"})
     facts = await gather(request)
     t = Locale("en")
     found = problems.problems(t, facts)
     state = "bad" if any(p.state == "bad" for p in found) else "note" if found else "ok"
     lights = zip(("network", "printers", "portal", "software"), problems.lights(t, facts), strict=True)
-    body = {
+    body: dict[str, object] = {
         "schema": "platen.status/1",
         "box": request.app[BOX].identity.box_id,
         "version": __version__,
@@ -46,7 +50,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 ROUTES = [web.get("/status.json", show)]
 
 
-def _printer(t: Locale, facts: problems.Facts, printer: problems.Printer) -> dict[str, object]:
+def _printer(t: Locale, facts: problems.Facts, printer: Printer) -> dict[str, object]:
     reading = facts.latest.get(printer.id)
     state, words = problems.printer_state(t, printer, reading)
     meters = {m.name: m.value for m in reading.meters} if reading else {}
@@ -59,7 +63,8 @@ def _printer(t: Locale, facts: problems.Facts, printer: problems.Printer) -> dic
         "last_seen": printer.last_seen,
         "total": meters.get("total"),
         "supplies": [
-            {"type": s.type, "color": s.color, "percent": s.percent, "state": s.state} for s in reading.supplies
+            {"type": s.type, "color": s.color, "percent": s.percent, "state": s.state}
+            for s in reading.supplies
         ]
         if reading
         else [],
