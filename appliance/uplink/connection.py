@@ -8,6 +8,7 @@ the outbox still has it. Its threads call `news` and touch nothing else of ours.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -27,8 +28,8 @@ from appliance.uplink.certificate import Keys, context
 
 SESSION_S = 7 * 86_400
 RECEIVE_MAXIMUM = 20
-WILL_DELAY_S = 90
 MOST_INCOMING = 64 * 1024
+VERDICT_S = 1.5
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """One PUBLISH packet. `topic` in full; `expiry_s` None means never; `row` is (stream, seq) of the outbox."""
+    """One PUBLISH packet. `topic` in full; `expiry_s` None means never; `row` is (stream, seq) of the outbox;
+    `delay_s` is for a will: how long the broker waits for us to come back."""
 
     topic: str
     schema: str
@@ -56,6 +58,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     retain: bool = False
     expiry_s: int | None = None
     row: tuple[str, int] | None = None
+    delay_s: int = 0
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -174,12 +177,17 @@ class Connection:
             self._shut()
             self._end(Lost(faults.explain(error, endpoint.host, endpoint.port)))
             return
-        self._client.loop_start()
+        with self._lock:
+            if not self._ended:
+                self._client.loop_start()
+                return
+        self._shut()
 
     def _on_socket_open(self, client: Client, data: object, sock: Any) -> None:
         with self._lock:
             if self._ended:
                 raise ConnectionAbortedError
+        _verdict(sock)
         self._before()
 
     def _on_connect(
@@ -255,6 +263,19 @@ class Connection:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # type: ignore[arg-type]
 
 
+def _verdict(sock: ssl.SSLSocket) -> None:
+    """Raises what the broker thinks of our certificate, before anything is sent. With TLS 1.3 our side of the handshake
+    is over before the broker has looked at it; if it likes it, session tickets follow (RFC 8446 section 4.6.1), else
+    an alert, which would be lost if we were writing already. A broker that sends neither gets the benefit of the
+    doubt. MQTT's server never speaks first, so no octet of it is taken here."""
+    if sock.version() == "TLSv1.3" and select.select([sock], [], [], VERDICT_S)[0]:
+        try:
+            if sock.recv(1) == b"":
+                raise ConnectionResetError
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+
+
 def _properties(publication: Publication, packet: int) -> Properties:
     made = Properties(packet)  # type: ignore[no-untyped-call]
     made.ContentType = "application/json"
@@ -269,5 +290,5 @@ def _properties(publication: Publication, packet: int) -> Properties:
     if publication.expiry_s is not None:
         made.MessageExpiryInterval = publication.expiry_s
     if packet == PacketTypes.WILLMESSAGE:
-        made.WillDelayInterval = WILL_DELAY_S
+        made.WillDelayInterval = publication.delay_s
     return made

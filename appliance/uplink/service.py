@@ -60,6 +60,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     backoff: Backoff = Backoff()
     patience: Patience = Patience()
     keepalive_s: int = 240
+    will_delay_s: int = 90
     connect_s: float = 20.0
     progress_s: float = 60.0
     look_s: float = 1.0
@@ -219,7 +220,7 @@ class Uplink:
         except LinkError as error:
             self._machine.lost(generation, error, time.monotonic())
             return
-        will = self._state(online=False)
+        will = msgspec.structs.replace(self._state(online=False), delay_s=self._timing.will_delay_s)
 
         def before() -> None:
             # On paho's thread: the will goes out with the first packet, so it is noted before that.
@@ -409,8 +410,15 @@ class Uplink:
         notify.status(f"{state}: {sentence}" if sentence else state)
 
     async def _answer_status(self, _: dict[str, Any]) -> dict[str, Any]:
-        waiting, octets, oldest = await self._worker.run(outbox.count)
-        error = self._trouble or self._machine.error
+        waiting: int | None = None
+        octets: int | None = None
+        oldest: str | None = None
+        trouble = self._trouble
+        try:
+            waiting, octets, oldest = await self._worker.run(outbox.count)
+        except StoreError as failure:
+            trouble = failure
+        error = trouble or self._machine.error
         found = await asyncio.to_thread(certificate.read, self._keys.certificate)
         due = self._machine.next_try
         return {

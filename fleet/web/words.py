@@ -185,10 +185,8 @@ def chart(points: list[tuple[float, int]], label: str) -> Markup:
     span, rise = max(end - start, 1.0), max(high - low, 1)
     step = max(1, len(points) // 300)
     thin = [*points[:-1:step], points[-1]]
-    line = " ".join(
-        f"{left + (width - 2 * left) * (t - start) / span:.1f},{height - bottom - (height - bottom - 24) * (v - low) / rise:.1f}"
-        for t, v in thin
-    )
+    across, up = (width - 2 * left) / span, (height - bottom - 24) / rise
+    line = " ".join(f"{left + across * (t - start):.1f},{height - bottom - up * (v - low):.1f}" for t, v in thin)
     described = f"{label}: {count(points[0][1])} on {_day(start)}, {count(points[-1][1])} on {_day(end)}"
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="{d}">'
