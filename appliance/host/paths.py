@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -21,6 +24,23 @@ class Paths(msgspec.Struct, frozen=True):
 
     state: Path
     run: Path
+
+    @classmethod
+    def of(cls, state: Path | None = None) -> Paths:
+        """Those of one state directory; without one of systemd's ($STATE_DIRECTORY), else of this user's. The
+        run directory follows from it, so that every command finds the services of that state."""
+        if state is None:
+            given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+            state = Path(given) if given else Path.home() / ".local/state/platen"
+        state = state.absolute()
+        if given := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:
+            return cls(state, Path(given))
+        paths = cls(state, state / "run")
+        if paths._longest_socket() > _MOST:
+            # A socket's path has little room, and people have deep folders.
+            mark = hashlib.sha256(str(state).encode()).hexdigest()[:12]
+            paths = cls(state, Path(tempfile.gettempdir()) / f"platen-{os.getuid()}-{mark}")
+        return paths
 
     @property
     def database(self) -> Path:
@@ -42,8 +62,7 @@ class Paths(msgspec.Struct, frozen=True):
     def make(self) -> None:
         """Create what is missing, for this user only; what exists (systemd's directories) keeps its mode.
         UsageError where that cannot be."""
-        longest = max(len(str(self.socket(s)).encode()) for s in SERVICES)
-        if longest > _MOST:
+        if self._longest_socket() > _MOST:
             raise UsageError(
                 f"The run directory {self.run} has too long a name for a socket", hint="Give a shorter one"
             )
@@ -51,4 +70,11 @@ class Paths(msgspec.Struct, frozen=True):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as e:
-                raise UsageError(f"{directory} cannot be made: {e.strerror}", hint="Choose another") from None
+                raise UsageError(
+                    f"{directory} cannot be made: {e.strerror or e}", hint="Choose another"
+                ) from e
+        if self.run.stat().st_uid not in (0, os.getuid()):
+            raise UsageError(f"{self.run} belongs to somebody else", hint="Choose another state directory")
+
+    def _longest_socket(self) -> int:
+        return max(len(str(self.socket(s)).encode()) for s in SERVICES)

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def load(files: Sequence[str], listen: str = LISTEN, *, live: bool = False) -> list[Station]:
     """Stations for "FILE,name=value,..." words, at successive addresses. UsageError, RecordingError."""
-    address, _ = parse_listen(listen)
+    address: Address | None = parse_listen(listen)[0]
     mibs: dict[str, Mib] = {}
     found: dict[Address, Station] = {}
     for text in files:
@@ -69,10 +69,12 @@ def load(files: Sequence[str], listen: str = LISTEN, *, live: bool = False) -> l
         if how.at:
             address = _address(how.at, text)
         for _ in range(how.times):
+            if address is None:
+                raise UsageError(f"There is no address left for {text}")
             if address in found:
                 raise UsageError(f"{text} and {found[address].name} would both answer at {address}")
             found[address] = Station(_name(file), address, mibs[file], how, live=live)
-            address += 1
+            address = address + 1 if int(address) + 1 < 1 << address.max_prefixlen else None
     return list(found.values())
 
 

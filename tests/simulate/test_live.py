@@ -42,7 +42,7 @@ def test_uptime_runs_and_wraps() -> None:
     mib = device("kyocera-taskalfa-3554ci")
     start = mib.value(UPTIME)
     assert isinstance(start, int)
-    live = Live(mib, "a", 100.0)
+    live = Live(mib, "a", 100.0, prints=False)
     live.update(112.5)
     assert mib.value(UPTIME) == start + 1250
     live.update(100.0 + (1 << 32) / 100)

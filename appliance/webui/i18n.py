@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Languages: catalogues by gettext, and numbers, dates and durations as the language writes them.
+
+Source strings are English. A `Locale` is one language and one time zone; pages ask it for every word they show.
+"""
+
+from __future__ import annotations
+
+import gettext
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+
+from appliance.model import clock
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+LOCALES = Path(__file__).parent / "locales"
+DOMAIN = "platen"
+
+
+def N_(text: str) -> str:
+    """Marks a text for the catalogue without translating it here."""
+    return text
+
+
+class Locale:
+    """One language. `zone` None is the machine's own time zone."""
+
+    def __init__(self, language: str, *, zone: tzinfo | None = None) -> None:
+        self.language = language if language in LANGUAGES else "en"
+        self.zone = zone
+        self.words = _catalogue(self.language)
+
+    def gettext(self, text: str, **values: object) -> str:
+        """The text in this language, with %(name)s filled in."""
+        found = self.words.gettext(text) if text else ""
+        return found % values if values else found
+
+    def ngettext(self, one: str, many: str, n: int, **values: object) -> str:
+        """As `gettext`, in the form that goes with the count `n`; `%(n)s` is the localised count."""
+        return self.words.ngettext(one, many, n) % {"n": self.number(n), **values}
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """ "12,345.6" or "12.345,6"; thousands are parted from four digits on."""
+        text = f"{value:,.{digits}f}"
+        return text.translate(_SWAP) if self.language == "de" else text
+
+    def percent(self, value: int) -> str:
+        """ "62 %" in German, "62%" in English."""
+        return f"{value}\u00a0%" if self.language == "de" else f"{value}%"
+
+    def size(self, octets: int) -> str:
+        """Octets in B, kB, MB, GB (powers of 1000), two or three digits."""
+        value, unit = float(octets), "B"
+        for larger in ("kB", "MB", "GB", "TB"):
+            if value < 1000:
+                break
+            value, unit = value / 1000, larger
+        return f"{self.number(value, 1 if unit != 'B' and value < 100 else 0)}\u00a0{unit}"
+
+    def moment(self, at: float | str, *, seconds: bool = False) -> str:
+        """Absolute, with the zone: "21 Nov 2026, 14:05 CET" or "21.11.2026, 14:05 MEZ"."""
+        then = self._local(at)
+        hour = then.strftime("%H:%M:%S" if seconds else "%H:%M")
+        return f"{self.day(at)}, {hour} {self._zone_name(then)}"
+
+    def day(self, at: float | str) -> str:
+        """ "21 Nov 2026" or "21.11.2026"."""
+        then = self._local(at)
+        if self.language == "de":
+            return then.strftime("%d.%m.%Y")
+        return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
+
+    def short_day(self, at: float | str) -> str:
+        """ "21 Nov" or "21.11."."""
+        then = self._local(at)
+        return then.strftime("%d.%m.") if self.language == "de" else f"{then.day} {_MONTHS[then.month - 1]}"
+
+    def ago(self, at: float | str, now: float | None = None) -> str:
+        """Relative: "just now", "2 minutes ago", "in 3 hours"."""
+        then = clock.unix(at) if isinstance(at, str) else at
+        seconds = (time.time() if now is None else now) - then
+        if abs(seconds) < 10:
+            return self.gettext("just now")
+        span = self.duration(abs(seconds))
+        return (
+            self.gettext("%(span)s ago", span=span) if seconds > 0 else self.gettext("in %(span)s", span=span)
+        )
+
+    def duration(self, seconds: float) -> str:
+        """One unit, rounded: "45 seconds", "2 minutes", "3 hours", "5 days"."""
+        n = round(seconds)
+        if n < 60:
+            return self.ngettext("%(n)s second", "%(n)s seconds", n)
+        if (n := round(seconds / 60)) < 60:
+            return self.ngettext("%(n)s minute", "%(n)s minutes", n)
+        if (n := round(seconds / 3600)) < 48:
+            return self.ngettext("%(n)s hour", "%(n)s hours", n)
+        n = round(seconds / 86400)
+        return self.ngettext("%(n)s day", "%(n)s days", n)
+
+    def list(self, texts: Iterable[str]) -> str:
+        """ "a, b and c"."""
+        *first, last = list(texts) or [""]
+        if not first:
+            return last
+        return self.gettext("%(first)s and %(last)s", first=", ".join(first), last=last)
+
+    def _local(self, at: float | str) -> datetime:
+        seconds = clock.unix(at) if isinstance(at, str) else at
+        return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone)
+
+    def _zone_name(self, then: datetime) -> str:
+        name = then.tzname() or "UTC"
+        return _ZONES_DE.get(name, name) if self.language == "de" else name
+
+
+def negotiate(setting: str, chosen: str | None, accept: str | None) -> str:
+    """The language of one request: what the visitor picked, else the box's setting, else the browser's wish."""
+    if chosen in LANGUAGES:
+        return chosen
+    if setting in LANGUAGES:
+        return setting
+    return _accepted(accept or "")
+
+
+def _accepted(header: str) -> str:
+    """The best of Accept-Language (RFC 9110, 12.5.4) that we speak."""
+    best, best_q = "en", 0.0
+    for part in header[:200].split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        language = tag.strip().split("-")[0].lower()
+        try:
+            q = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
+        except ValueError:
+            continue
+        if language in LANGUAGES and q > best_q:
+            best, best_q = language, q
+    return best
+
+
+@lru_cache(maxsize=4)
+def _catalogue(language: str) -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, LOCALES, [language], fallback=language == "en")
+
+
+_SWAP = str.maketrans({",": ".", ".": ","})
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ZONES_DE = {"CET": "MEZ", "CEST": "MESZ"}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines over time, as numbers that a template draws. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+Point = tuple[float, float]
+
+WIDTH, HEIGHT = 400, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 4, 10, 24
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """A labelled position on an axis, in the drawing's units; `value` is what the label says."""
+
+    at: float
+    value: float
+
+
+class Line(msgspec.Struct, frozen=True):
+    """`path` of an SVG path element."""
+
+    key: str
+    path: str
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """A drawing of `width` × `height`; the plot lies between `left`, `right`, `top` and `bottom`."""
+
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    lines: list[Line]
+    days: list[Tick]
+    values: list[Tick]
+
+
+def chart(
+    series: dict[str, Sequence[Point]],
+    since: float,
+    until: float,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Chart | None:
+    """Stairs through (Unix time, value) points, because a value holds until the next one. None where no series
+    has two points. Bounds that are not given come from the values."""
+    drawn = {key: points for key, points in series.items() if len(points) >= 2}
+    if not drawn or until <= since:
+        return None
+    values = [v for points in drawn.values() for _, v in points]
+    bottom, top, step = scale(min(values) if low is None else low, max(values) if high is None else high)
+    across = (WIDTH - _LEFT - _RIGHT) / (until - since)
+    up = (HEIGHT - _TOP - _BOTTOM) / (top - bottom)
+
+    def place(point: Point) -> tuple[float, float]:
+        return round(_LEFT + (point[0] - since) * across, 1), round(
+            HEIGHT - _BOTTOM - (point[1] - bottom) * up, 1
+        )
+
+    lines = []
+    for key, points in drawn.items():
+        start, *rest = [place(point) for point in points]
+        path = f"M{start[0]:g} {start[1]:g}" + "".join(f"H{x:g}V{y:g}" for x, y in rest)
+        lines.append(Line(key, path))
+    week = 7 * 86400
+    days = [
+        Tick(place((until - n * week, bottom))[0], until - n * week)
+        for n in range(int((until - since) / week), -1, -1)
+    ]
+    count = round((top - bottom) / step)
+    grid = [Tick(place((since, bottom + n * step))[1], bottom + n * step) for n in range(count + 1)]
+    return Chart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM, lines, days, grid)
+
+
+def scale(low: float, high: float) -> tuple[float, float, float]:
+    """(lowest, highest, step): round numbers around `low` and `high`, two to five steps apart."""
+    span = max(high - low, 1.0)
+    raw = span / 4
+    size = 10.0 ** math.floor(math.log10(raw))
+    step = max(next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= raw * 0.999), 1.0)
+    if step != int(step):
+        step = math.ceil(step)
+    bottom = math.floor(low / step) * step
+    top = math.ceil(high / step) * step
+    return bottom, top if top > bottom else bottom + step, step

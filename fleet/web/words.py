@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How values read on a page. Pure; registered as Jinja filters by the app."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import msgspec
+from markupsafe import Markup, escape
+
+from appliance.model.clock import rfc3339, unix
+from appliance.model.messages import Severity
+from appliance.model.reading import Meter, Reading, Supply
+from fleet.store import Box
+
+SILENT_AFTER_S = 900
+"""A box that calls itself online and was not heard for so long is shown as silent."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A status: `tone` ok, note, bad or off; `word` for people, never colour alone."""
+
+    tone: str
+    word: str
+
+
+def box_mark(box: Box, now: float | None = None) -> Mark:
+    """Online, offline or silent, whichever can be told."""
+    if box.online is False:
+        return Mark("bad", "Offline")
+    if box.last_heard is None or _age(box.last_heard, now) > SILENT_AFTER_S:
+        return Mark("note", "Silent")
+    return Mark("ok", "Online") if box.online else Mark("off", "Not announced")
+
+
+_BAD = {"noPaper", "noToner", "doorOpen", "jammed", "offline", "serviceRequested", "markerSupplyMissing"}
+
+
+def printer_mark(reading: Reading) -> Mark:
+    """The printer's condition from its errors, alerts and device status."""
+    errors = reading.status.errors
+    worst = next((e for e in errors if e in _BAD), None)
+    if worst or reading.status.device == "down":
+        return Mark("bad", keyword(worst or "down"))
+    if any(alert.severity == "critical" for alert in reading.alerts):
+        return Mark("bad", "Needs help")
+    if errors or any(alert.severity.startswith("warning") for alert in reading.alerts):
+        return Mark("note", keyword(errors[0]) if errors else "Warning")
+    if any(s.state in ("empty", "full") for s in reading.supplies):
+        return Mark("note", "Supply used up")
+    word = keyword(reading.status.printer) if reading.status.printer else "No status"
+    return Mark("ok" if reading.status.printer else "off", word)
+
+
+def severity_mark(severity: Severity) -> Mark:
+    """An event's weight."""
+    return {
+        "info": Mark("off", "Info"),
+        "warning": Mark("note", "Warning"),
+        "critical": Mark("bad", "Critical"),
+    }[severity]
+
+
+def alert_mark(severity: str) -> Mark:
+    """A printer alert's weight (prtAlertSeverityLevel)."""
+    if severity == "critical":
+        return Mark("bad", "Critical")
+    if severity.startswith("warning"):
+        return Mark("note", "Warning")
+    return Mark("off", keyword(severity))
+
+
+def keyword(text: str | None) -> str:
+    """A MIB keyword in words: "serviceRequested" → "Service requested", "light_cyan" → "Light cyan"."""
+    if not text:
+        return ""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).replace("_", " ").lower()
+    return spaced[:1].upper() + spaced[1:]
+
+
+def count(value: int | None) -> str:
+    """A number with thin spaces between thousands."""
+    return "" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def ago(text: str | None, now: float | None = None) -> str:
+    """How long ago, coarse: "just now", "4 min ago", "3 h ago", "12 days ago"."""
+    if text is None:
+        return "never"
+    seconds = _age(text, now)
+    if seconds < -90:
+        return "in the future"
+    if seconds < 60:
+        return "just now"
+    for limit, unit, size in ((3_600, "min", 60), (86_400, "h", 3_600)):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit} ago"
+    days = int(seconds // 86_400)
+    return f"{days} day{'' if days == 1 else 's'} ago"
+
+
+def when(text: str | None, now: float | None = None) -> Markup:
+    """A <time> that reads as an age and carries the moment itself, in UTC."""
+    if text is None:
+        return Markup('<span class="muted">never</span>')
+    moment = text[:16].replace("T", " ") + " UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(text, moment, ago(text, now))
+
+
+def moment(text: str | None) -> str:
+    """The moment in full, in UTC."""
+    return "" if text is None else text[:19].replace("T", " ") + " UTC"
+
+
+def level(supply: Supply) -> str:
+    """What is left, as honestly as the printer said it."""
+    if supply.percent is not None:
+        return f"{supply.percent}\u202f%" if supply.basis == "measured" else f"about {supply.percent}\u202f%"
+    if supply.basis == "some":
+        return "some space" if supply.class_ == "receptacleThatIsFilled" else "some left"
+    return "not told"
+
+
+def supply_name(supply: Supply) -> str:
+    """What people call it."""
+    return supply.description or " ".join(filter(None, (keyword(supply.color), keyword(supply.type).lower())))
+
+
+def supply_mark(supply: Supply) -> Mark | None:
+    """Only what asks for action."""
+    if supply.state in ("empty", "full"):
+        return Mark("bad", supply.state.capitalize())
+    if supply.state in ("low", "near_full"):
+        return Mark("note", keyword(supply.state))
+    return None
+
+
+_COLORS = ("black", "cyan", "magenta", "yellow")
+
+
+def bar(supply: Supply) -> Markup:
+    """The bar beside the number. Nobody needs it to read the page, so it is hidden from screen readers."""
+    color = supply.color or ""
+    tone = next(
+        (c for c in _COLORS if color.endswith(c)), "gray" if "gray" in color or "grey" in color else "other"
+    )
+    if supply.percent is None:
+        inner = Markup('<line class="none" x1="0" y1="5" x2="100" y2="5"/>')
+    else:
+        inner = Markup('<rect class="c-{}" width="{}" height="10"/>').format(tone, supply.percent)
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" focusable="false">{}</svg>'
+    ).format(inner)
+
+
+def meter_name(name: str) -> str:
+    """ "total.full_color" → "Total, full color"."""
+    work, _, kind = name.partition(".")
+    return keyword(work) + (f", {keyword(kind).lower()}" if kind else "")
+
+
+def total(reading: Reading) -> Meter | None:
+    """The page count people mean."""
+    return next((m for m in reading.meters if m.name == "total"), None)
+
+
+def event_text(code: str, fields: dict[str, object]) -> Markup:
+    """The code in words, then its facts."""
+    facts = Markup(", ").join(
+        Markup("{} {}").format(key.replace("_", " "), "–" if value is None else value)
+        for key, value in list(fields.items())[:8]
+    )
+    words = escape(keyword(code.replace(".", "_")))
+    return words + (Markup(': <span class="muted">{}</span>').format(facts) if facts else Markup(""))
+
+
+def chart(points: list[tuple[float, int]], label: str) -> Markup:
+    """A meter over time as one SVG line with its first and last value and dates, or nothing for fewer than two."""
+    if len(points) < 2:
+        return Markup("")
+    width, height, left, bottom = 640, 170, 8, 26
+    (start, low), (end, high) = points[0], points[-1]
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    span, rise = max(end - start, 1.0), max(high - low, 1)
+    step = max(1, len(points) // 300)
+    thin = [*points[:-1:step], points[-1]]
+    across, up = (width - 2 * left) / span, (height - bottom - 24) / rise
+    line = " ".join(f"{left + across * (t - start):.1f},{height - bottom - up * (v - low):.1f}" for t, v in thin)
+    described = f"{label}: {count(points[0][1])} on {_day(start)}, {count(points[-1][1])} on {_day(end)}"
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="{d}">'
+        '<line class="axis" x1="{l}" y1="{b}" x2="{r}" y2="{b}"/>'
+        '<polyline class="area" points="{l},{b} {p} {r},{b}"/><polyline class="series" points="{p}"/>'
+        '<text x="{l}" y="16">{first}</text><text x="{r}" y="16" text-anchor="end">{last}</text>'
+        '<text x="{l}" y="{h2}">{since}</text><text x="{r}" y="{h2}" text-anchor="end">{until}</text></svg>'
+    ).format(
+        w=width,
+        h=height,
+        l=left,
+        r=width - left,
+        b=height - bottom,
+        p=line,
+        d=described,
+        first=count(points[0][1]),
+        last=count(points[-1][1]),
+        h2=height - 6,
+        since=_day(start),
+        until=_day(end),
+    )
+
+
+def _day(seconds: float) -> str:
+    return rfc3339(seconds)[:16].replace("T", " ")
+
+
+def _age(text: str, now: float | None) -> float:
+    return (time.time() if now is None else now) - unix(text)
+
+
+FILTERS = {
+    f.__name__: f
+    for f in (
+        *(ago, alert_mark, bar, box_mark, chart, count, keyword, level, meter_name, moment, printer_mark),
+        *(severity_mark, supply_mark, supply_name, total, when),
+    )
+}
