@@ -53,12 +53,12 @@ class Discovery:
     def wish(self, targets: Sequence[str] | None) -> None:
         """Look now: at `targets`, or where the settings say. TargetError where one is not a target; PlatenError
         "already-scanning"."""
+        for text in targets or ():
+            parse(text)
         if self.running or self._wished.is_set():
             raise PlatenError(
                 "A search is already running", hint="Wait for it, or stop it", code="already-scanning"
             )
-        for text in targets or ():
-            parse(text)
         self._wish = list(targets) if targets else None
         self._wished.set()
 
@@ -234,30 +234,23 @@ class Discovery:
             if known is not None and holder is known:
                 c.roster.answered(known, visit, stamp, **facts)
                 entry = self._entry_known(known)
-            elif known is not None:
-                if known.row.address != address and await c.still_there(known):
+            else:
+                old, there = (known.row.address, await c.who_is_there(known)) if known else (None, "nobody")
+                if holder is not None:
+                    c.roster.displaced(holder, stamp)
+                    c.rest(holder.row.id)
+                if known is not None and there == "the same":
                     self._memory.aliases[address] = known.row.id
                     return self._entry_known(known, address=address)
-                old = known.row.address
-                if holder is not None:
-                    c.roster.displaced(holder, stamp)
-                    c.rest(holder.row.id)
-                c.roster.moved(known, visit, stamp, address=address, **facts)
-                entry = self._entry_known(known, moved_from=old)
-            else:
-                if holder is not None:
-                    c.roster.displaced(holder, stamp)
-                    c.rest(holder.row.id)
-                known = c.roster.found(visit, stamp, conflict=match.conflict, address=address, **facts)
-                entry = Entry(
-                    address=address,
-                    printer=known.row.id,
-                    vendor=known.row.vendor,
-                    model=known.row.model,
-                    verdict="printer",
-                    code="conflict" if match.conflict else "found",
-                    sentence=match.conflict or "New",
-                )
+                if known is not None:
+                    c.roster.moved(known, visit, stamp, address=address, **facts)
+                    entry = self._entry_known(known, moved_from=old)
+                else:
+                    known = c.roster.found(visit, stamp, conflict=match.conflict, address=address, **facts)
+                    entry = _entry_new(known, match.conflict)
+                if old is not None and there == "another":
+                    # Two that swapped their addresses: look who is at the old one, at once.
+                    c.spawn(self._look_at(old, hit))
             c.adopted(known, hit.traffic)
             return entry
 
@@ -283,6 +276,18 @@ class Discovery:
             code=code,
             sentence=sentence,
         )
+
+
+def _entry_new(known: Known, conflict: str | None) -> Entry:
+    return Entry(
+        address=known.row.address,
+        printer=known.row.id,
+        vendor=known.row.vendor,
+        model=known.row.model,
+        verdict="printer",
+        code="conflict" if conflict else "found",
+        sentence=conflict or "New",
+    )
 
 
 async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[PlatenError]]:

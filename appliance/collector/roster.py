@@ -171,6 +171,7 @@ class Roster:
         known.row = msgspec.structs.replace(
             known.row,
             state="paused" if known.row.state == "paused" else "silent",
+            last_tried=stamp.time,
             last_error=EXCHANGED,
             last_error_text=f"Another printer is at {known.row.address} now",
             failures=max(known.row.failures, SILENT_AFTER),

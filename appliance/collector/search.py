@@ -83,6 +83,7 @@ class Search:
         self._line = line
         self._places = asyncio.Semaphore(at_once)
         self._again: dict[int, list[Address]] = {}
+        self._object_ids: dict[str, str | None] = {}
         self._questions = 0
 
     @property
@@ -149,13 +150,15 @@ class Search:
         object_id = _object_id(answer)
         kind = verdict(object_id)
         known = self._neighbours.get(address)
+        self._object_ids[address] = object_id
         if self._aliases(address):
             await self._other(address, answer, community, object_id, "sysObjectID")
         elif kind == "printer":
             group.create_task(self._read(address, answer, community, object_id))
-        elif (kind == "unknown" and not (
-            known is not None and known.asked == "both" and known.sys_object_id == object_id
-        )) or (kind == "generic" and self._second_look):
+        elif (
+            kind == "unknown"
+            and not (known is not None and known.asked == "both" and known.sys_object_id == object_id)
+        ) or (kind == "generic" and self._second_look):
             self._again.setdefault(community, []).append(answer.address)
         else:
             asked: Literal["sysObjectID", "both"] = "both" if kind == "unknown" else "sysObjectID"
@@ -163,14 +166,14 @@ class Search:
 
     async def _look_closer(self, answer: Answer, community: int, group: asyncio.TaskGroup) -> None:
         address = str(answer.address)
-        known = self._neighbours.get(address)
         both = address in self.answered
         self.answered.add(address)
+        known = self._neighbours.get(address)
+        object_id = self._object_ids.get(address, known.sys_object_id if known else None)
         varbind = answer.varbinds[0] if answer.varbinds else None
         if varbind is not None and varbind.tag not in MISSING and under(varbind.oid, PRINTER_MIB):
-            group.create_task(self._read(address, answer, community, None))
+            group.create_task(self._read(address, answer, community, object_id))
         else:
-            object_id = known.sys_object_id if known else None
             await self._other(address, answer, community, object_id, "both" if both else "printer")
 
     async def _other(

@@ -127,7 +127,8 @@ def _hashed(token: str) -> bytes:
 def listed(db: sqlite3.Connection, now: float) -> list[tuple[str, Session]]:
     """(id, session) of all that have not expired, last used first. The id opens nothing."""
     rows = db.execute(
-        "SELECT token, created, used, expires, label FROM session WHERE expires > ? ORDER BY used DESC", (now,)
+        "SELECT token, created, used, expires, label FROM session WHERE expires > ? ORDER BY used DESC",
+        (now,),
     )
     return [
         (token.hex(), Session(created=created, used=used, expires=expires, label=label))
