@@ -47,7 +47,7 @@ def decode(
     else:
         found["printer"] = PrinterFacts()
     if "status" in sections:
-        found["status"] = rows.status(values, profile, device)
+        found["status"] = rows.status(values, profile, device, identity.host_index(values, device))
     if "meters" in sections:
         found["meters"] = counted
     if "supplies" in sections:
