@@ -10,7 +10,8 @@ import msgspec
 
 from appliance.collector.ask.asker import Asker
 from appliance.collector.judge.candidate import verdict
-from appliance.collector.read import identity, layout, plan as plans, rows
+from appliance.collector.read import identity, layout, rows
+from appliance.collector.read import plan as plans
 from appliance.collector.read.decode import decode
 from appliance.collector.read.plan import Object, Plan
 from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
@@ -116,7 +117,11 @@ async def poll(
     if kind == "full":
         sections |= set(SECTIONS) - lost
     raw = answered if kind == "full" else _merged(plan.kept(), answered)
-    fresh = previous is not None and all(marked[m] == plan.marks.get(m, "") for m in marks) and "alerts" not in lost
+    fresh = (
+        previous is not None
+        and all(marked[m] == plan.marks.get(m, "") for m in marks)
+        and "alerts" not in lost
+    )
     if fresh and kind == "status" and not gone:
         sections.add("alerts")
     elif not fresh:
@@ -130,7 +135,10 @@ async def poll(
         raw, profile, address=asker.address, time=now.time, clock=now.clock,
         sections=[s for s in SECTIONS if s in sections],
     )  # fmt: skip
-    notes = [*reading.notes, *(Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s)]
+    notes = [
+        *reading.notes,
+        *(Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s),
+    ]
     reading = msgspec.structs.replace(
         reading,
         traffic=asker.traffic,
@@ -290,4 +298,3 @@ def _there(varbinds: Sequence[Varbind]) -> list[Varbind]:
 
 def _merged(old: Sequence[Varbind], new: Sequence[Varbind]) -> list[Varbind]:
     return list({**{v.oid: v for v in old}, **{v.oid: v for v in new}}.values())
-

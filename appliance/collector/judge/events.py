@@ -37,7 +37,12 @@ PROBLEMS: dict[str, Severity] = {
 """Conditions worth a word. Low paper, low toner and an empty tray among several are not: supplies and alerts say
 what there is to say of them."""
 
-_WORSE: dict[str, Severity] = {"low": "warning", "near_full": "warning", "empty": "critical", "full": "critical"}
+_WORSE: dict[str, Severity] = {
+    "low": "warning",
+    "near_full": "warning",
+    "empty": "critical",
+    "full": "critical",
+}
 
 
 def events(old: Reading | None, new: Reading) -> list[Happening]:
@@ -71,7 +76,9 @@ def _key(alert: Alert) -> tuple[object, ...]:
 
 
 def _severity(alert: Alert) -> Severity:
-    return "critical" if alert.severity == "critical" else "warning" if alert.severity == "warning" else "info"
+    return (
+        "critical" if alert.severity == "critical" else "warning" if alert.severity == "warning" else "info"
+    )
 
 
 def _alert_fields(alert: Alert) -> Fields:

@@ -86,7 +86,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    varbinds: Sequence[Varbind], profile: Profile, reading: Reading, quirks: Collection[str], *, cheap: bool = True
+    varbinds: Sequence[Varbind],
+    profile: Profile,
+    reading: Reading,
+    quirks: Collection[str],
+    *,
+    cheap: bool = True,
 ) -> Plan:
     """A plan from everything a first read or a full poll brought, and the reading it was decoded to."""
     values = Values(varbinds)
@@ -158,7 +163,11 @@ def meter_objects(source: str) -> list[str]:
 def _object(varbind: Varbind, section: str, short: bool, reading: Reading) -> Object:
     size = value_size(varbind)
     counted = {oid for m in reading.meters for oid in meter_objects(m.source)}
-    keep = section in ("printer", "supplies", "meters") and varbind.oid not in counted and size <= MOST_KEPT_OCTETS
+    keep = (
+        section in ("printer", "supplies", "meters")
+        and varbind.oid not in counted
+        and size <= MOST_KEPT_OCTETS
+    )
     if short or not keep:
         return Object(varbind.oid, size, section, short)
     return Object(varbind.oid, size, section, False, varbind.tag, varbind.value)
@@ -186,7 +195,10 @@ def _short(
             spent += cost(here)
             chosen.update(dict.fromkeys(here, 1))
 
-    states = [f"{o}.{host}" for o in (f"{rows.HR_PRINTER_ENTRY}.1", f"{rows.HR_PRINTER_ENTRY}.2", rows.HR_DEVICE_STATUS)]
+    states = [
+        f"{o}.{host}"
+        for o in (f"{rows.HR_PRINTER_ENTRY}.1", f"{rows.HR_PRINTER_ENTRY}.2", rows.HR_DEVICE_STATUS)
+    ]
     spent += cost(mark_oids(device, host, [a.index for a in reading.alerts]))
     take([identity.SYS_UPTIME, *states], always=True)
     serial = _identity(Values(v for v, _ in found.values()), profile, device)
@@ -240,5 +252,3 @@ def _plain(varbind: Varbind | None) -> str:
     if varbind is None or varbind.tag in MISSING:
         return ""
     return varbind.value.hex() if isinstance(varbind.value, bytes) else str(varbind.value)
-
-

@@ -291,7 +291,9 @@ def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
     """(key, reason) of what types alone cannot tell."""
     if profile.name:
         yield "name", "is the file's own name and cannot be set"
-    sources = [s for section in ("printer", "meters", "supplies", "status") for s in profile._sources(section)]
+    sources = [
+        s for section in ("printer", "meters", "supplies", "status") for s in profile._sources(section)
+    ]
     for source in sources:
         if source.decode not in extract.DECODERS:
             yield "decode", f"{source.decode!r} is none of {', '.join(sorted(extract.DECODERS))}"
@@ -313,7 +315,12 @@ def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
             yield "supplies.type", f"{supply.type!r} is not a prtMarkerSuppliesType keyword"
         if supply.unit not in keywords.SUPPLY_UNIT.values():
             yield "supplies.unit", f"{supply.unit!r} is not a prtMarkerSuppliesSupplyUnit keyword"
-    patterns = [profile.match.text, profile.match.maker, *profile.brands.values(), *(s.pattern for s in sources)]
+    patterns = [
+        profile.match.text,
+        profile.match.maker,
+        *profile.brands.values(),
+        *(s.pattern for s in sources),
+    ]
     patterns += [p for s in profile.supplies for p in (s.when, s.unless)]
     patterns += [f.skip for f in profile.printer.firmware]
     for pattern in filter(None, patterns):

@@ -56,7 +56,9 @@ def _standard(row: Row, values: Values, profile: Profile) -> Supply:
     if colorant:
         device = row.index[0] if len(row.index) > 1 else 1
         color = colors.colorant(values.text(f"{COLORANT_ENTRY}.4.{device}.{colorant}"))
-    color = color or colors.described(description) or (colors.lettered(description) if kind in MARKING else None)
+    color = (
+        color or colors.described(description) or (colors.lettered(description) if kind in MARKING else None)
+    )
     capacity, level = row.integer(CAPACITY), row.integer(LEVEL)
     percent, state, basis = judge(
         class_, capacity, level, counts=profile.receptacle, steps=tuple(profile.steps)
@@ -78,8 +80,6 @@ def _standard(row: Row, values: Values, profile: Profile) -> Supply:
     )
 
 
-
-
 def _singles(values: Values, profile: Profile, model: str | None) -> list[Supply]:
     found = []
     for number, rule in enumerate(profile.supplies, 1):
@@ -88,7 +88,9 @@ def _singles(values: Values, profile: Profile, model: str | None) -> list[Supply
         if rule.unless and re.search(rule.unless, model or ""):
             continue
         level = next((n for s in rule.level if (n := sources.raw_number(values, s)) is not None), None)
-        capacity = sources.number(values, rule.capacity) if isinstance(rule.capacity, Source) else rule.capacity
+        capacity = (
+            sources.number(values, rule.capacity) if isinstance(rule.capacity, Source) else rule.capacity
+        )
         if level is not None:
             found.append(_made(rule, profile, f"{profile.name}.{number}", rule.description, level, capacity))
     return found
