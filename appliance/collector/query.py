@@ -21,6 +21,7 @@ from appliance.model.errors import (
 
 if TYPE_CHECKING:
     from appliance.collector.ask.asker import Asker
+    from appliance.collector.ask.v3 import AuthProtocol, PrivProtocol
     from appliance.collector.visit import Visit
     from appliance.model.clock import Stamp
 
@@ -196,8 +197,8 @@ def _v3(args: argparse.Namespace, address: str, port: int) -> Asker:
         raise UsageError("SNMPv3 needs --user")
     from appliance.collector.ask.v3 import V3Asker
 
-    auth = None if args.auth == "none" else _PROTOCOLS[args.auth]
-    priv = None if args.priv == "none" or auth is None else _PROTOCOLS[args.priv]
+    auth = _AUTH.get(args.auth)
+    priv = _PRIV.get(args.priv) if auth else None
     try:
         return V3Asker(
             address,
@@ -240,7 +241,12 @@ def _now() -> Stamp:
     return clock.now()
 
 
-_PROTOCOLS = {
-    "md5": "MD5", "sha": "SHA", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512",
-    "des": "DES", "aes128": "AES", "aes192": "AES-192", "aes256": "AES-256",
-}  # fmt: skip
+_AUTH: dict[str, AuthProtocol] = {
+    "md5": "MD5",
+    "sha": "SHA",
+    "sha224": "SHA-224",
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
+}
+_PRIV: dict[str, PrivProtocol] = {"des": "DES", "aes128": "AES", "aes192": "AES-192", "aes256": "AES-256"}

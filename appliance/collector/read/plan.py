@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from appliance.collector.read import identity, layout, rows, supplies
-from appliance.collector.read.profile import SYS_OBJECT_ID, Profile
+from appliance.collector.read.profile import DEVICE_IDS, SYS_OBJECT_ID, Profile
 from appliance.collector.read.values import Values
 from appliance.collector.wire.message import value_size, varbind_size
 from appliance.collector.wire.value import MISSING, Varbind, oid_key, under
@@ -22,7 +22,7 @@ from appliance.model.reading import Reading
 
 VERSION = 1
 STATUS_OCTETS = 1_300
-"""A short poll stays within this many octets of UDP payload, both ways together, where the printer's supplies let it."""
+"""A short poll stays within so many octets of UDP payload, both ways together, where the supplies let it."""
 MOST_OBJECTS = 3_000
 MOST_KEPT_OCTETS = 512
 DISPLAY_LINES = 4
@@ -110,7 +110,7 @@ def make(
         section = layout.section_of(varbind, device, host) or private.get(varbind.oid)
         if section is None:
             section = next((s for c, s in columns if under(varbind.oid, c)), None)
-        if varbind.oid in identity.SYSTEM or varbind.oid in identity.DEVICE_IDS:
+        if varbind.oid in identity.SYSTEM or varbind.oid in DEVICE_IDS:
             section = "printer"
         if section is not None:
             found[varbind.oid] = (varbind, section)

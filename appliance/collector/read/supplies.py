@@ -144,6 +144,8 @@ def _joined(found: list[Supply], private: Supply) -> list[Supply]:
     lacks, or as a row of its own where it has no twin."""
     alike = [i for i, s in enumerate(found) if _family(s.type) == _family(private.type)]
     twins = [i for i in alike if found[i].color == private.color]
+    if not twins and any(found[i].color is None and found[i].percent is not None for i in alike):
+        return found  # one gauge for the drums of all colours
     if not twins and (private.color is None or any(found[i].color is None for i in alike)):
         twins = [i for i in alike if private.color is None or found[i].color is None]
     if not twins:
