@@ -10,12 +10,13 @@ import msgspec
 
 from appliance.collector.ask.asker import Asker
 from appliance.collector.judge.candidate import verdict
-from appliance.collector.read import identity, layout, plan as plans, rows
+from appliance.collector.read import identity, layout, rows
+from appliance.collector.read import plan as plans
 from appliance.collector.read.decode import decode
 from appliance.collector.read.plan import Object, Plan
 from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
 from appliance.collector.read.values import Values
-from appliance.collector.wire.value import MISSING, Varbind, oid_key, under
+from appliance.collector.wire.value import MISSING, NO_SUCH_INSTANCE, NO_SUCH_OBJECT, Varbind, oid_key, under
 from appliance.model.clock import Stamp
 from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter
 from appliance.model.meters import order
@@ -48,7 +49,9 @@ async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:
     """Read a printer of which nothing is known, by walking. NoAnswer, AccessRefused, BadReply; NotAPrinter for a
     device that is none, after as few packets as that takes to tell."""
     asked = [*identity.SYSTEM, *DEVICE_IDS]
-    raw = _there(await asker.get(asked))
+    answers = await asker.get(asked)
+    cheap = any(v.tag in (NO_SUCH_OBJECT, NO_SUCH_INSTANCE) for v in answers)
+    raw = _there(answers)
     values = Values(raw)
     said = identity.facts(values)
     kind = verdict(said.sys_object_id)
@@ -71,13 +74,11 @@ async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:
         raw = _merged(raw, await _walk(asker, columns) if columns else [])
         profile = better
     wanted = [o for s in SECTIONS for o in profile.objects(s) if o not in {v.oid for v in raw}]
-    device = identity.device_index(Values(raw))
-    wanted += plans.mark_oids(device, [])[:3]
-    held = {v.oid for v in raw}
-    raw = _merged(raw, _there(await asker.get([o for o in dict.fromkeys(wanted) if o not in held])))
+    if wanted:
+        raw = _merged(raw, _there(await asker.get(list(dict.fromkeys(wanted)))))
     reading = decode(raw, profile, address=asker.address, time=now.time, clock=now.clock)
     reading = msgspec.structs.replace(reading, traffic=asker.traffic, notes=[*reading.notes, *notes])
-    return Visit(reading, plans.make(raw, profile, reading, asker.quirks), raw, True)
+    return Visit(reading, plans.make(raw, profile, reading, asker.quirks, cheap=cheap), raw, True)
 
 
 async def poll(
@@ -95,7 +96,7 @@ async def poll(
     if profile.name != plan.profile:
         return await first_read(asker, profiles, now=now)
     known_alerts = [a.index for a in previous.alerts] if previous is not None else _alert_rows(plan)
-    marks = plans.mark_oids(plan.device, known_alerts)
+    marks = plans.mark_oids(plan.device, plan.host, known_alerts, absent=plan.cheap)
     objects = plan.asked(kind)
     known = {o.oid for o in objects}
     objects = objects + [Object(m, 2, "") for m in marks if m not in known]
@@ -107,7 +108,7 @@ async def poll(
     present = {v.oid for v in answered}
     gone = [o for o in plan.asked(kind) if o.oid not in present and o.section not in lost]
     changes = f"{identity.PRT_GENERAL}.{plans.CONFIG_CHANGES}.{_device(plan)}"
-    marked = plans.marks(values, plan.device, known_alerts)
+    marked = plans.marks(values, marks)
     altered = marked.get(changes, "") != plan.marks.get(changes, "")
     tables = [o for o in gone if not under(o.oid, rows.ALERT_ENTRY)]
     if (tables or (altered and kind == "full")) and not lost:
@@ -116,7 +117,11 @@ async def poll(
     if kind == "full":
         sections |= set(SECTIONS) - lost
     raw = answered if kind == "full" else _merged(plan.kept(), answered)
-    fresh = previous is not None and all(marked[m] == plan.marks.get(m, "") for m in marks) and "alerts" not in lost
+    fresh = (
+        previous is not None
+        and all(marked[m] == plan.marks.get(m, "") for m in marks)
+        and "alerts" not in lost
+    )
     if fresh and kind == "status" and not gone:
         sections.add("alerts")
     elif not fresh:
@@ -130,7 +135,10 @@ async def poll(
         raw, profile, address=asker.address, time=now.time, clock=now.clock,
         sections=[s for s in SECTIONS if s in sections],
     )  # fmt: skip
-    notes = [*reading.notes, *(Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s)]
+    notes = [
+        *reading.notes,
+        *(Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s),
+    ]
     reading = msgspec.structs.replace(
         reading,
         traffic=asker.traffic,
@@ -154,7 +162,7 @@ def _next_plan(
     """The plan for the next time; the same object where nothing is to be written down."""
     quirks = sorted(asker.quirks)
     if kind == "full" and not lost:
-        made = plans.make(raw, profile, reading, quirks)
+        made = plans.make(raw, profile, reading, quirks, cheap=plan.cheap)
         same = [(o.oid, o.section, o.short, o.tag, o.value) for o in made.objects] == [
             (o.oid, o.section, o.short, o.tag, o.value) for o in plan.objects
         ]
@@ -163,7 +171,8 @@ def _next_plan(
         return plan
     marks = plan.marks
     if "alerts" in reading.times:
-        found = plans.marks(Values([*answered, *raw]), plan.device, [a.index for a in reading.alerts])
+        oids = plans.mark_oids(plan.device, plan.host, [a.index for a in reading.alerts], absent=plan.cheap)
+        found = plans.marks(Values([*answered, *raw]), oids)
         changes = f"{identity.PRT_GENERAL}.{plans.CONFIG_CHANGES}.{_device(plan)}"
         # The next full poll is to see that the configuration changed, and walk.
         marks = {**found, changes: plan.marks.get(changes, "")}
@@ -289,4 +298,3 @@ def _there(varbinds: Sequence[Varbind]) -> list[Varbind]:
 
 def _merged(old: Sequence[Varbind], new: Sequence[Varbind]) -> list[Varbind]:
     return list({**{v.oid: v for v in old}, **{v.oid: v for v in new}}.values())
-

@@ -14,17 +14,18 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from appliance.collector.read import identity, layout, rows, supplies
-from appliance.collector.read.profile import SYS_OBJECT_ID, Profile
+from appliance.collector.read.profile import DEVICE_IDS, SYS_OBJECT_ID, Profile
 from appliance.collector.read.values import Values
 from appliance.collector.wire.message import value_size, varbind_size
-from appliance.collector.wire.value import MISSING, Varbind, under
+from appliance.collector.wire.value import MISSING, Varbind, oid_key, under
 from appliance.model.reading import Reading
 
 VERSION = 1
 STATUS_OCTETS = 1_300
-"""A short poll stays within this many octets of UDP payload, both ways together, where the printer's supplies let it."""
+"""A short poll stays within so many octets of UDP payload, both ways together, where the supplies let it."""
 MOST_OBJECTS = 3_000
 MOST_KEPT_OCTETS = 512
+DISPLAY_LINES = 4
 _PACKET = 48
 """Octets of a message around its varbinds."""
 
@@ -43,15 +44,18 @@ class Object(msgspec.Struct, frozen=True, array_like=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`marks` are values that change when the alert table does or the configuration; `identity` is the object
-    that tells this printer from another at its address, with its value in hex or decimal."""
+    that tells this printer from another at its address, with its value in hex or decimal. `cheap`: to ask for an
+    object that is not there costs nothing but its octets (it costs a packet with SNMPv1)."""
 
     version: int = VERSION
     profile: str
     device: int | None
+    host: int
     objects: list[Object]
     marks: dict[str, str] = {}
     identity: tuple[str, str] | None = None
     quirks: list[str] = []
+    cheap: bool = True
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -81,10 +85,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return {o.section for o in self.asked(kind)} - {"", "printer" if kind == "status" else ""}
 
 
-def make(varbinds: Sequence[Varbind], profile: Profile, reading: Reading, quirks: Collection[str]) -> Plan:
+def make(
+    varbinds: Sequence[Varbind],
+    profile: Profile,
+    reading: Reading,
+    quirks: Collection[str],
+    *,
+    cheap: bool = True,
+) -> Plan:
     """A plan from everything a first read or a full poll brought, and the reading it was decoded to."""
     values = Values(varbinds)
     device = identity.device_index(values)
+    host = identity.host_index(values, device)
     private = {
         oid: section
         for section in ("printer", "status", "meters", "supplies")
@@ -95,41 +107,43 @@ def make(varbinds: Sequence[Varbind], profile: Profile, reading: Reading, quirks
     for varbind in varbinds:
         if varbind.tag in MISSING or len(found) >= MOST_OBJECTS:
             continue
-        section = layout.section_of(varbind, device) or private.get(varbind.oid)
+        section = layout.section_of(varbind, device, host) or private.get(varbind.oid)
         if section is None:
             section = next((s for c, s in columns if under(varbind.oid, c)), None)
-        if varbind.oid in identity.SYSTEM or varbind.oid in identity.DEVICE_IDS:
+        if varbind.oid in identity.SYSTEM or varbind.oid in DEVICE_IDS:
             section = "printer"
         if section is not None:
             found[varbind.oid] = (varbind, section)
     found.update(_charset_only(found, values, device))
-    short = _short(found, profile, reading, device)
+    short = _short(found, profile, reading, device, host)
     objects = [_object(v, s, v.oid in short, reading) for v, s in found.values() if s]
     return Plan(
         profile=profile.name,
         device=device,
+        host=host,
         objects=objects,
-        marks=marks(values, device, [a.index for a in reading.alerts]),
+        marks=marks(values, mark_oids(device, host, [a.index for a in reading.alerts], absent=cheap)),
+        cheap=cheap,
         identity=_identity(values, profile, device),
         quirks=sorted(quirks),
     )
 
 
-def marks(values: Values, device: int | None, alerts: Sequence[int]) -> dict[str, str]:
-    """The markers of `mark_oids` as they stand in `values`; "" for what is not there."""
-    return {oid: _plain(values.get(oid)) for oid in mark_oids(device, alerts)}
+def marks(values: Values, oids: Sequence[str]) -> dict[str, str]:
+    """The markers `oids` as they stand in `values`; "" for what is not there."""
+    return {oid: _plain(values.get(oid)) for oid in oids}
 
 
-def mark_oids(device: int | None, alerts: Sequence[int]) -> list[str]:
+def mark_oids(device: int | None, host: int, alerts: Sequence[int], *, absent: bool = True) -> list[str]:
     """What changes when the alert table does: prtGeneralConfigChanges, prtAlertCriticalEvents, prtAlertAllEvents,
-    the printer's states, the time of the newest alerts, and the row that would come next."""
+    the printer's states, the codes of the newest alerts, and, if what is `absent` may be asked for, the row that
+    would come next."""
     d = 1 if device is None else device
-    newest = sorted(alerts)[-3:]
     return [
         *(f"{identity.PRT_GENERAL}.{c}.{d}" for c in (CONFIG_CHANGES, 18, 19)),
-        f"{rows.HR_PRINTER_ENTRY}.2.{d}",
-        *(f"{rows.ALERT_ENTRY}.7.{d}.{i}" for i in newest),
-        f"{rows.ALERT_ENTRY}.7.{d}.{max(alerts, default=0) + 1}",
+        f"{rows.HR_PRINTER_ENTRY}.2.{host}",
+        *(f"{rows.ALERT_ENTRY}.7.{d}.{i}" for i in sorted(alerts)[-3:]),
+        *([f"{rows.ALERT_ENTRY}.7.{d}.{max(alerts, default=0) + 1}"] if absent else []),
     ]
 
 
@@ -149,18 +163,21 @@ def meter_objects(source: str) -> list[str]:
 def _object(varbind: Varbind, section: str, short: bool, reading: Reading) -> Object:
     size = value_size(varbind)
     counted = {oid for m in reading.meters for oid in meter_objects(m.source)}
-    keep = section in ("printer", "supplies", "meters") and varbind.oid not in counted and size <= MOST_KEPT_OCTETS
+    keep = (
+        section in ("printer", "supplies", "meters")
+        and varbind.oid not in counted
+        and size <= MOST_KEPT_OCTETS
+    )
     if short or not keep:
         return Object(varbind.oid, size, section, short)
     return Object(varbind.oid, size, section, False, varbind.tag, varbind.value)
 
 
 def _short(
-    found: dict[str, tuple[Varbind, str]], profile: Profile, reading: Reading, device: int | None
+    found: dict[str, tuple[Varbind, str]], profile: Profile, reading: Reading, device: int | None, host: int
 ) -> set[str]:
-    """What a short poll asks for: status, identity and markers always, then as far as the octets go the total,
-    every supply's level, the other meters in their order, and the first lines of the display."""
-    d = 1 if device is None else device
+    """What a short poll asks for: status, identity, markers, the total and every supply's level always; then, as far
+    as the octets go, the lines of the display that say something, and the other meters in their order."""
     chosen: dict[str, int] = {}
     spent = 2 * _PACKET
 
@@ -178,18 +195,22 @@ def _short(
             spent += cost(here)
             chosen.update(dict.fromkeys(here, 1))
 
-    states = (f"{rows.HR_PRINTER_ENTRY}.1.{d}", f"{rows.HR_PRINTER_ENTRY}.2.{d}", f"{rows.HR_DEVICE_STATUS}.{d}")
-    spent += cost(mark_oids(device, [a.index for a in reading.alerts]))
+    states = [
+        f"{o}.{host}"
+        for o in (f"{rows.HR_PRINTER_ENTRY}.1", f"{rows.HR_PRINTER_ENTRY}.2", rows.HR_DEVICE_STATUS)
+    ]
+    spent += cost(mark_oids(device, host, [a.index for a in reading.alerts]))
     take([identity.SYS_UPTIME, *states], always=True)
     serial = _identity(Values(v for v, _ in found.values()), profile, device)
     take([serial[0]] if serial else [], always=True)
     counted = [(m, meter_objects(m.source)) for m in reading.meters]
     take([o for m, oids in counted if m.name == "total" for o in oids], always=True)
     take(_levels(found, profile), always=True)
+    lines = sorted((o for o in found if under(o, rows.CONSOLE_TEXT)), key=oid_key)
+    for oid in [o for o in (lines or profile.display) if o in found and found[o][0].value][:DISPLAY_LINES]:
+        take([oid])
     for _, oids in counted:
         take(oids)
-    for oid in sorted(o for o in found if under(o, rows.CONSOLE_TEXT))[:2] or profile.display:
-        take([oid])
     return set(chosen)
 
 
@@ -231,5 +252,3 @@ def _plain(varbind: Varbind | None) -> str:
     if varbind is None or varbind.tag in MISSING:
         return ""
     return varbind.value.hex() if isinstance(varbind.value, bytes) else str(varbind.value)
-
-
