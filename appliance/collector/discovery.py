@@ -155,8 +155,8 @@ class Discovery:
         )
         log.info("looking for printers at %d addresses, %d a second", len(left), scan.rate)
         await scan.search.run()
-        for address in map(str, left):
-            if address not in scan.search.answered:
+        for silent in left:
+            if (address := str(silent)) not in scan.search.answered:
                 self._memory.neighbours.pop(address, None)
                 self._memory.aliases.pop(address, None)
                 if len(everyone) <= FEW:
@@ -228,7 +228,7 @@ class Discovery:
         facts = {"port": hit.port, "snmp_version": hit.version, "community_index": hit.community}
         async with self._deciding:
             stamp = _stamp(visit)
-            match = c.roster.recognise(visit.reading)
+            match = c.roster.recognise(visit.reading, address)
             holder = c.roster.at(address)
             known = c.roster.get(match.id) if match.id else None
             if known is not None and holder is known:
@@ -253,6 +253,23 @@ class Discovery:
                     c.spawn(self._look_at(old, hit))
             c.adopted(known, hit.traffic)
             return entry
+
+    async def _look_at(self, address: str, like: Hit) -> None:
+        c = self._collector
+        visit, error, traffic = await search.read_first(
+            address,
+            c.access,
+            c.profiles,
+            port=like.port,
+            version=like.version,
+            community=like.community,
+            line=c.line,
+        )
+        if visit is None:
+            log.info("%s: %s", address, error)
+            return
+        hit = msgspec.structs.replace(like, address=address, visit=visit, traffic=traffic)
+        await self.adopt(address, visit, hit)
 
     def _entry_known(
         self, known: Known, *, address: str | None = None, moved_from: str | None = None

@@ -186,7 +186,7 @@ class Schedule:
             return last + min(RETRY_S, self._status_s)
         if doublings > DOUBLINGS:
             return None
-        return last + self._status_s * 2**doublings * (0.75 + 0.5 * entry.phase)
+        return last + self._status_s * (1 << doublings) * (0.75 + 0.5 * entry.phase)
 
 
 class _Entry(msgspec.Struct):

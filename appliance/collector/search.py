@@ -138,7 +138,7 @@ class Search:
             question=question,
             on_progress=progress,
         )
-        async with contextlib.aclosing(answers):
+        async with contextlib.aclosing(answers):  # type: ignore[type-var]  # it is a generator
             async for answer in answers:
                 yield answer
 
@@ -295,9 +295,11 @@ async def _resolve(name: str) -> list[Span] | PrinterError:
         return NameUnknown(f"The name {name} was not resolved within {RESOLVE_S:g} s")
     except (OSError, UnicodeError):
         return NameUnknown(f"The name {name} does not resolve")
-    found = dict.fromkeys(ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0]))
+    found: dict[Address, None] = dict.fromkeys(
+        ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0])
+    )
     # A printer with both has one SNMP agent; asking it twice would show it twice.
-    preferred = [a for a in found if a.version == 4] or list(found)
+    preferred: list[Address] = [a for a in found if a.version == 4] or list(found)
     for address in preferred:
         if not allowed(address):
             raise TargetError(

@@ -241,7 +241,7 @@ class Collector:
             return "another"
         except PrinterError:
             return "nobody"
-        if visit.replanned and self.roster.recognise(visit.reading).id != known.row.id:
+        if visit.replanned and self.roster.recognise(visit.reading, known.row.address).id != known.row.id:
             return "another"
         self.roster.answered(known, visit, _stamp(visit), **facts)
         self.schedule.done(known.row.id, "status", mono())

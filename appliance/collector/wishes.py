@@ -184,7 +184,7 @@ class _Wishes:
 
 def _parameters(parameters: Parameters, kind: Callable[..., T]) -> T:
     try:
-        return msgspec.convert(parameters, type=kind)  # type: ignore[call-overload, no-any-return]
+        return msgspec.convert(parameters, type=kind)  # type: ignore[no-any-return]
     except msgspec.ValidationError as e:
         raise UsageError(f"The parameters are not right: {e}", code="bad-parameters") from None
 

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.collector import schedule
 from appliance.collector.budget import Amount
-from appliance.collector.service import Collector, mono
+from appliance.collector.service import mono
 from appliance.collector.wishes import handlers
 from appliance.model.reading import Reading, apply
 from appliance.store import printers, readings, settings
@@ -468,7 +468,7 @@ async def test_a_test_reads_and_saves_nothing(tmp_path: Path) -> None:
             assert (await wish({"address": office.at(2)}))["reading"]["meters"]
             with pytest.raises(Exception, match="not a printer"):
                 await wish({"address": office.at(3)})
-            with pytest.raises(Exception, match="did not answer|listen"):
+            with pytest.raises(Exception, match=r"did not answer|listen"):
                 await wish({"address": office.at(98)})
             with pytest.raises(Exception, match="private"):
                 await wish({"address": "8.8.8.8"})
