@@ -156,12 +156,12 @@ class Discovery:
         log.info("looking for printers at %d addresses, %d a second", len(left), scan.rate)
         await scan.search.run()
         for silent in left:
-            if (address := str(silent)) not in scan.search.answered:
-                self._memory.neighbours.pop(address, None)
-                self._memory.aliases.pop(address, None)
+            if (where := str(silent)) not in scan.search.answered:
+                self._memory.neighbours.pop(where, None)
+                self._memory.aliases.pop(where, None)
                 if len(everyone) <= FEW:
-                    sentence = f"{address} did not answer"
-                    scan.note([Entry(address=address, verdict="silent", code="no-answer", sentence=sentence)])
+                    sentence = f"{where} did not answer"
+                    scan.note([Entry(address=where, verdict="silent", code="no-answer", sentence=sentence)])
         scan.note(
             self._entry_known(k) for a in scan.found if (k := c.roster.at(a)) and k.row.state == "silent"
         )

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from appliance.cli import main
 from appliance.collector import search
 from appliance.model.errors import NameUnknown, TargetError
 from tests.collector.office import NET_SNMP, Office
@@ -21,15 +20,14 @@ Result = tuple[int, str, str]
 
 
 async def discover(office: Office, *words: str) -> Result:
-    """(exit status, stdout, stderr) of the command, in a thread of its own."""
-
-    def run() -> Result:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main(["discover", "--port", str(office.port), *words])
-        return status, out.getvalue(), err.getvalue()
-
-    return await asyncio.to_thread(run)
+    """(exit status, stdout, stderr) of the command."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "appliance.cli", "discover", "--port", str(office.port), *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await child.communicate()
+    assert child.returncode is not None
+    return child.returncode, out.decode(), err.decode()
 
 
 async def test_a_table_for_people() -> None:
@@ -168,9 +166,6 @@ async def test_names_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_way_from_the_command_line_is_short() -> None:
     """Nothing heavy is loaded to say what was typed wrong."""
-    import subprocess
-    import sys
-
     code = (
         "import sys; from appliance.cli import main; status = main(['discover', '8.8.8.8']);"
         "print(status, sorted(m for m in sys.modules if m in ('pysnmp', 'pyroute2', 'aiohttp', 'paho', 'cryptography')))"

@@ -63,7 +63,7 @@ async def settled(folder: Path, printers: int) -> None:
 
 @pytest.mark.timeout(180)
 async def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """After each kill it comes back; at the end every reading is there exactly once, in the store and for the dealer."""
+    """It comes back, and at the end every reading is there exactly once, in the store and for the dealer."""
     seeded = random.Random(20_261_121)
     office = Office()
     for n, name in enumerate(PRINTERS[:8], 1):
