@@ -44,18 +44,22 @@ class Object(msgspec.Struct, frozen=True, array_like=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`marks` are values that change when the alert table does or the configuration; `identity` is the object
-    that tells this printer from another at its address, with its value in hex or decimal. `cheap`: to ask for an
-    object that is not there costs nothing but its octets (it costs a packet with SNMPv1)."""
+    that tells this printer from another at its address, with its value in hex or decimal. `config` is
+    prtGeneralConfigChanges when this plan was made. `cheap`: to ask for an object that is not there costs its octets
+    only (with SNMPv1, a packet). `renew`: something was missing when it was made, and the next full poll walks."""
 
     version: int = VERSION
     profile: str
+    digest: str = ""
     device: int | None
     host: int
     objects: list[Object]
     marks: dict[str, str] = {}
     identity: tuple[str, str] | None = None
     quirks: list[str] = []
+    config: str = ""
     cheap: bool = True
+    renew: bool = False
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -119,10 +123,12 @@ def make(
     objects = [_object(v, s, v.oid in short, reading) for v, s in found.values() if s]
     return Plan(
         profile=profile.name,
+        digest=profile.digest,
         device=device,
         host=host,
         objects=objects,
         marks=marks(values, mark_oids(device, host, [a.index for a in reading.alerts], absent=cheap)),
+        config=_plain(values.get(config_oid(device))),
         cheap=cheap,
         identity=_identity(values, profile, device),
         quirks=sorted(quirks),
@@ -140,14 +146,39 @@ def mark_oids(device: int | None, host: int, alerts: Sequence[int], *, absent: b
     would come next."""
     d = 1 if device is None else device
     return [
-        *(f"{identity.PRT_GENERAL}.{c}.{d}" for c in (CONFIG_CHANGES, 18, 19)),
+        *(f"{identity.PRT_GENERAL}.{c}.{d}" for c in (1, 18, 19)),
         f"{rows.HR_PRINTER_ENTRY}.2.{host}",
         *(f"{rows.ALERT_ENTRY}.7.{d}.{i}" for i in sorted(alerts)[-3:]),
         *([f"{rows.ALERT_ENTRY}.7.{d}.{max(alerts, default=0) + 1}"] if absent else []),
     ]
 
 
-CONFIG_CHANGES = 1
+def config_oid(device: int | None) -> str:
+    """prtGeneralConfigChanges of the printer."""
+    return f"{identity.PRT_GENERAL}.1.{1 if device is None else device}"
+
+
+def with_alerts(plan: Plan, walked: Sequence[Varbind]) -> Plan:
+    """`plan` for an alert table of these rows."""
+    others = [o for o in plan.objects if o.section != "alerts"]
+    rows_now = [
+        Object(v.oid, value_size(v), "alerts")
+        for v in walked
+        if layout.section_of(v, plan.device, plan.host) == "alerts"
+    ]
+    return msgspec.structs.replace(plan, objects=others + rows_now)
+
+
+def with_kept(plan: Plan, varbinds: Sequence[Varbind]) -> Plan:
+    """`plan` with what it keeps for short polls as it is now."""
+    now = {v.oid: v for v in varbinds}
+    objects = [
+        msgspec.structs.replace(o, tag=now[o.oid].tag, value=now[o.oid].value)
+        if o.tag is not None and o.oid in now
+        else o
+        for o in plan.objects
+    ]
+    return plan if objects == plan.objects else msgspec.structs.replace(plan, objects=objects)
 
 
 def identity_value(plan: Plan, values: Values) -> str | None:

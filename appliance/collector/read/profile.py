@@ -7,6 +7,7 @@ answer with HP's sysObjectID, and rebadged devices with their maker's.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -155,6 +156,7 @@ class Profile(_Table, frozen=True, kw_only=True):
     display: list[str] = []
     quirks: list[str] = []
     name: str = ""
+    digest: str = ""
 
     def objects(self, section: str) -> list[str]:
         """Private single objects that `section` is read from."""
@@ -279,7 +281,7 @@ def load(file: Path) -> Profile:
         raise ProfileError(f"{file.name}: {where.strip('`$.') or 'top level'}: {reason}") from None
     for key, reason in _faults(profile):
         raise ProfileError(f"{file.name}: {key}: {reason}")
-    return msgspec.structs.replace(profile, name=file.stem)
+    return msgspec.structs.replace(profile, name=file.stem, digest=hashlib.sha256(data).hexdigest()[:16])
 
 
 _WALKED = ("1.3.6.1.2.1.1.", "1.3.6.1.2.1.25.", "1.3.6.1.2.1.43.")
@@ -289,8 +291,8 @@ _OID = re.compile(r"[0-2](\.(0|[1-9]\d{0,9})){2,127}")
 
 def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
     """(key, reason) of what types alone cannot tell."""
-    if profile.name:
-        yield "name", "is the file's own name and cannot be set"
+    if profile.name or profile.digest:
+        yield "name or digest", "comes of the file itself and cannot be set"
     sources = [
         s for section in ("printer", "meters", "supplies", "status") for s in profile._sources(section)
     ]
