@@ -75,6 +75,9 @@ async def test_killed_at_any_moment(tmp_path: Path) -> None:
             async with process(tmp_path) as child:
                 # Half of them fall into the discovery, the others between polls and commits.
                 await asyncio.sleep(seeded.uniform(0.4, 4.0))
+                if child.returncode is not None:
+                    assert child.stderr is not None
+                    pytest.fail((await child.stderr.read()).decode())
                 child.send_signal(signal.SIGKILL)
                 assert await child.wait() == -signal.SIGKILL
         async with process(tmp_path) as child:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Object(msgspec.Struct, frozen=True, array_like=True):
     section: str
     short: bool = False
     tag: int | None = None
-    value: int | bytes | str | None = None
+    value: Any = None  # int, bytes, str or None: a union that msgspec does not decode, MessagePack does
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
