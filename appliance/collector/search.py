@@ -103,7 +103,8 @@ class Search:
                 and known.asked == "sysObjectID"
                 and verdict(known.sys_object_id) == "generic"
             ):
-                self._again.setdefault(known.community, []).append(address)
+                community = known.community % len(self._access.communities)
+                self._again.setdefault(community, []).append(address)
             else:
                 first.append(address)
         async with asyncio.TaskGroup() as group:
@@ -133,7 +134,7 @@ class Search:
         answers = sweep(
             addresses,
             port=self._access.port,
-            community=self._access.communities[community % len(self._access.communities)].encode(),
+            community=self._access.communities[community].encode(),
             rate=self.rate,
             question=question,
             on_progress=progress,
@@ -201,11 +202,12 @@ class Search:
         async with self._places:
             self.reading += 1
             try:
+                version = await self._version(answer, community)
                 visit, error, traffic = await read_first(
                     address,
                     self._access,
                     self._profiles,
-                    version=answer.version,
+                    version=version,
                     community=community,
                     line=self._line,
                 )
@@ -217,7 +219,7 @@ class Search:
                 address=address,
                 verdict="printer" if visit else "other" if not_one else "failed",
                 port=port,
-                version=answer.version,
+                version=version,
                 community=community,
                 sys_object_id=object_id,
                 visit=visit,
@@ -226,6 +228,18 @@ class Search:
                 traffic=traffic,
             )
         )
+
+    async def _version(self, answer: Answer, community: int) -> str:
+        """What a printer speaks that answered in v1: perhaps v2c too, and only the first question was lost."""
+        if answer.version == "2c":
+            return "2c"
+        asked = sweep(
+            [answer.address],
+            port=self._access.port,
+            community=self._access.communities[community].encode(),
+            versions=("2c",),
+        )
+        return "2c" if [again async for again in asked] else "1"
 
 
 async def read_first(

@@ -27,12 +27,12 @@ from appliance.collector.search import Hit, read_first
 from appliance.collector.visit import PrinterExchanged, Visit, poll
 from appliance.collector.writer import Writer
 from appliance.host import clock, notify
-from appliance.model.clock import Stamp, unix
+from appliance.model.clock import Stamp, rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, StoreError
 from appliance.model.reading import Traffic
 from appliance.model.settings import Value
 from appliance.model.targets import Span
-from appliance.store import printers, settings
+from appliance.store import events, printers, readings, settings
 from appliance.store.worker import Worker
 
 SETTINGS_S = 2.0
@@ -46,6 +46,10 @@ BUSY_S = (2.0, 60.0)
 
 LOOK_S = 30.0
 """The schedule is looked at this often at least, so that a sleep of the machine is noticed."""
+
+TIDY_AFTER_S = 600.0
+DAY_S = 86_400.0
+"""Old readings go once a day, the first time well after the start."""
 
 FLUSH_S = 4.0
 """What a stop may take to write what waits."""
@@ -377,13 +381,30 @@ class Collector:
                     await asyncio.sleep(wait if tries else HURRY_S)
             self._hurry.clear()
             try:
-                await self.writer.commit()
+                if self.writer:
+                    await self.writer.commit()
+                    notify.status(f"{len(self.roster)} printers known")
             except StoreError as e:
                 tries += 1
                 self._store_failed(e)
             else:
                 tries = 0
                 self._store_works()
+
+    async def _tidy(self) -> None:
+        """Forget once a day what is older than store.keep_days; never by a clock that nobody has set."""
+        while True:
+            await asyncio.sleep(TIDY_AFTER_S)
+            now = clock.now()
+            if now.clock == "synchronised":
+                before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
+                try:
+                    gone = await self.worker.run(readings.prune, before)
+                    await self.worker.run(events.prune, before)
+                    log.debug("%d old readings forgotten", gone)
+                except StoreError as e:
+                    self._store_failed(e)
+            await asyncio.sleep(DAY_S - TIDY_AFTER_S)
 
     async def commit_now(self) -> None:
         """Before a wish is answered, what it read is on disk. StoreError is shown as a problem, not raised."""

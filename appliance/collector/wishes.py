@@ -218,7 +218,7 @@ def _problems(c: Collector) -> list[dict[str, object]]:
         waits = f"; {len(c.writer)} readings and events wait in memory" if len(c.writer) else ""
         left_out = f", {c.writer.left_out} found no room" if c.writer.left_out else ""
         add(c.store_problem.code, c.store_problem.sentence + waits + left_out, c.store_problem.hint)
-    for error in c.discovery.problems:
+    for error in (*c.profiles.refused, *c.discovery.problems):
         add(error.code, error.sentence, error.hint)
     now = mono()
     for known in c.roster:

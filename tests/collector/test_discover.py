@@ -35,7 +35,7 @@ async def test_a_table_for_people() -> None:
     office.stand(1, "kyocera-ecosys-m5526cdw")
     office.stand(2, "switch-24-port")
     async with office:
-        status, out, err = await discover(office, f"{office.at(1)}-{office.at(5)}", "--rate", "100")
+        status, out, err = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "100")
     assert status == 0
     head, row = out.splitlines()
     assert head.split() == ["ADDRESS", "PRINTER", "SERIAL", "PAGES", "SUPPLIES"]
@@ -43,7 +43,7 @@ async def test_a_table_for_people() -> None:
     assert "M5526cdw" in row
     assert "VUG8405163" in row
     assert "cyan" in row
-    assert err.startswith("5 addresses asked at 100/s in ")
+    assert err.startswith("2 addresses asked at 100/s in ")
     assert "1 printer, 1 other device" in err
 
 
@@ -53,7 +53,7 @@ async def test_json_lines_for_programs() -> None:
     office.stand(2, "hp-laserjet-p2055dn", v1=True)
     office.stand(3, "linux-server")
     async with office:
-        status, out, err = await discover(office, f"{office.prefix}.0/29", "--rate", "1000", "--json")
+        status, out, err = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--json")
     assert status == 0
     found = {line["address"]: line["printer"] for line in map(json.loads, out.splitlines())}
     assert {a: p["vendor"] for a, p in found.items()} == {office.at(1): "HP", office.at(2): "HP"}
@@ -66,7 +66,7 @@ async def test_an_answering_non_printer_costs_at_most_100_octets() -> None:
     for n, name in enumerate((*names, "windows-print-server"), 1):
         office.stand(n, name)
     async with office:
-        status, out, _ = await discover(office, f"{office.prefix}.0/28", "--rate", "1000")
+        status, out, _ = await discover(office, f"{office.at(1)}-{office.at(7)}", "--rate", "1000")
     assert (status, out) == (1, "")
     assert {n: office.octets(n) for n in office.stations if office.octets(n) > 100} == {}
 
@@ -76,9 +76,9 @@ async def test_a_second_look_finds_what_hides_behind_a_general_agent() -> None:
     office.stand(1, "hp-laserjet-m507", object_id=NET_SNMP)
     office.stand(2, "linux-server")
     async with office:
-        status, out, _ = await discover(office, f"{office.prefix}.0/29", "--rate", "1000", "--json")
+        status, out, _ = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--json")
         assert (status, out) == (1, "")
-        status, out, err = await discover(office, f"{office.prefix}.0/29", "--rate", "1000", "--second-look")
+        status, out, err = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--second-look")
         assert status == 0
         assert out.count(office.prefix) == 1
         assert office.stations[2].counts.requests["getnext"] == 1
@@ -123,7 +123,7 @@ async def test_communities_are_tried_in_turn_and_never_shown() -> None:
     office = Office()
     office.stand(1, "hp-laserjet-m507", community="s3cret")
     office.stand(2, "brother-hl-l6400dw")
-    words = [f"{office.at(1)}-{office.at(3)}", "--rate", "1000", "--community", "public", "--community", "s3cret"]
+    words = [f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--community", "public", "--community", "s3cret"]
     async with office:
         status, out, err = await discover(office, *words)
     assert status == 0

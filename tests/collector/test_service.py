@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.collector import schedule
+from appliance.collector import schedule, service
 from appliance.collector.budget import Amount
 from appliance.collector.service import mono
 from appliance.collector.wishes import handlers
@@ -49,7 +49,10 @@ async def test_a_mixed_office(tmp_path: Path) -> None:
         office.stand(n, name)
     excluded = office.stand(70, KYOCERA, serial="NEVER")
     async with office:
-        configure(tmp_path / "platen.db", office, discovery__exclude=[office.at(70)])
+        ranges = [f"{office.at(1)}-{office.at(80)}"]
+        configure(
+            tmp_path / "platen.db", office, discovery__ranges=ranges, discovery__exclude=[office.at(70)]
+        )
         async with collecting(tmp_path) as collector:
             await discovered(collector)
             scan = await handlers(collector)["platen.collector.ScanStatus"]({})
@@ -116,7 +119,7 @@ async def test_a_printer_that_moves_stays_itself(tmp_path: Path) -> None:
     station = office.stand(1, KYOCERA)
     office.stand(2, HP)
     async with office:
-        configure(tmp_path / "platen.db", office)
+        configure(tmp_path / "platen.db", office, discovery__ranges=[f"{office.at(1)}-{office.at(9)}"])
         async with collecting(tmp_path) as collector:
             await discovered(collector)
             known = collector.roster.at(office.at(1))
@@ -238,7 +241,7 @@ async def test_the_wrong_community_then_the_right_one(tmp_path: Path) -> None:
     office.stand(1, HP, community="printers")
     office.stand(2, BROTHER)
     async with office:
-        configure(tmp_path / "platen.db", office, discovery__ranges=[f"{office.at(1)}-{office.at(3)}"])
+        configure(tmp_path / "platen.db", office)
         async with collecting(tmp_path) as collector:
             await discovered(collector)
             assert [k.row.address for k in collector.roster] == [office.at(2)]
@@ -350,8 +353,9 @@ async def test_the_budget_is_kept(tmp_path: Path) -> None:
             await polled(collector, other)
 
 
-async def test_a_full_disk(tmp_path: Path) -> None:
+async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A problem is shown, printers are read on, and when there is room again everything newest is there."""
+    monkeypatch.setattr(service, "BUSY_S", (0.1, 0.5))
     office = Office()
     for n, name in enumerate(PRINTERS[:4], 1):
         office.stand(n, name)
@@ -512,7 +516,8 @@ async def test_a_second_address_of_one_printer(tmp_path: Path) -> None:
     office = Office()
     office.stand(1, KYOCERA)
     async with office:
-        configure(tmp_path / "platen.db", office, poll__status_s=600)
+        ranges = [office.at(1), office.at(2)]
+        configure(tmp_path / "platen.db", office, poll__status_s=600, discovery__ranges=ranges)
         async with collecting(tmp_path) as collector:
             await discovered(collector)
             office.stand(2, KYOCERA)
