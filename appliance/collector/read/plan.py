@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from appliance.collector.read import identity, layout, rows, supplies
 from appliance.collector.read.profile import DEVICE_IDS, SYS_OBJECT_ID, Profile
 from appliance.collector.read.values import Values
 from appliance.collector.wire.message import value_size, varbind_size
-from appliance.collector.wire.value import MISSING, Varbind, oid_key, under
+from appliance.collector.wire.value import MISSING, OBJECT_IDENTIFIER, Varbind, oid_key, under
 from appliance.model.reading import Reading
 
 VERSION = 1
@@ -33,14 +32,14 @@ _PACKET = 48
 
 class Object(msgspec.Struct, frozen=True, array_like=True):
     """`size` octets of content last time. `short`: a short poll asks for it. `tag` and `value` as read, where they
-    are kept for short polls."""
+    are kept for short polls; an OID as its digits in octets."""
 
     oid: str
     size: int
     section: str
     short: bool = False
     tag: int | None = None
-    value: Any = None  # int, bytes, str or None: a union that msgspec does not decode, MessagePack does
+    value: int | bytes | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def kept(self) -> list[Varbind]:
         """What a short poll takes from the last full one."""
-        return [Varbind(o.oid, o.tag, o.value) for o in self.objects if o.tag is not None and not o.short]
+        return [_back(o.oid, o.tag, o.value) for o in self.objects if o.tag is not None and not o.short]
 
     def sections(self, kind: str) -> set[str]:
         """Sections that such a poll reads as a whole. `_make` sees to it that a short poll asks for all of a
@@ -174,7 +173,7 @@ def with_kept(plan: Plan, varbinds: Sequence[Varbind]) -> Plan:
     """`plan` with what it keeps for short polls as it is now."""
     now = {v.oid: v for v in varbinds}
     objects = [
-        msgspec.structs.replace(o, tag=now[o.oid].tag, value=now[o.oid].value)
+        msgspec.structs.replace(o, tag=now[o.oid].tag, value=_storable(now[o.oid]))
         if o.tag is not None and o.oid in now
         else o
         for o in plan.objects
@@ -202,7 +201,17 @@ def _object(varbind: Varbind, section: str, short: bool, reading: Reading) -> Ob
     )
     if short or not keep:
         return Object(varbind.oid, size, section, short)
-    return Object(varbind.oid, size, section, False, varbind.tag, varbind.value)
+    return Object(varbind.oid, size, section, False, varbind.tag, _storable(varbind))
+
+
+def _storable(varbind: Varbind) -> int | bytes | None:
+    return varbind.value.encode() if isinstance(varbind.value, str) else varbind.value
+
+
+def _back(oid: str, tag: int, value: int | bytes | None) -> Varbind:
+    return Varbind(
+        oid, tag, value.decode() if tag == OBJECT_IDENTIFIER and isinstance(value, bytes) else value
+    )
 
 
 def _short(
