@@ -42,7 +42,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(path: Path) -> None:
 
 
 def run_and_kill(path: Path, seed: int, delay: float, *, immediately: bool) -> list[str]:
-    """What the writer said before it died: `delay` seconds after its first commit, or in its first moments."""
+    """What it said before it died: `delay` seconds after its first commit, or in its first moments."""
     command = [sys.executable, "-m", "tests.store.writer", str(path), str(seed)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     assert writer.stdout is not None
