@@ -50,15 +50,16 @@ class Poll(NamedTuple):
 
 
 def day(printers: int, hours: int, *, seed: int = 1) -> Iterator[Poll]:
-    """Polls of `printers` every quarter of an hour, spread evenly, in order; the first of each is in full."""
-    dice = random.Random(seed)  # noqa: S311 - a model of an office, not a secret
+    """Polls of `printers`, each every quarter of an hour, evenly spread; the first of each day is in full."""
+    dice = random.Random(seed)
     devices = [_Device(n, dice) for n in range(printers)]
     for turn in range(hours * 3600 // POLL_S):
         for n, device in enumerate(devices):
             at = MIDNIGHT + turn * POLL_S + n * POLL_S / printers
             if turn:
                 device.live(at)
-            yield Poll(at, n, device.reading(at, full=turn == 0), turn == 0)
+            full = turn % (86_400 // POLL_S) == 0
+            yield Poll(at, n, device.reading(at, full=full), full)
 
 
 def stamp(at: float) -> Stamp:
@@ -86,10 +87,9 @@ class _Device:
             ["total.full_color", "print.full_color", "copy.full_color", "total.large"] if self.color else []
         )
         self.meters = {name: dice.randrange(10_000, 900_000) for name in names}
-        colors = ("black", "cyan", "magenta", "yellow") if self.color else ("black",)
-        self.supplies = [
-            [kind, color, dice.randrange(20, 100)] for kind in ("toner", "opc") for color in colors
-        ] + [["wasteToner", None, dice.randrange(30, 100)]]
+        self.supplies: dict[tuple[str, str | None], int] = {("wasteToner", None): dice.randrange(30, 100)}
+        for color in ("black", "cyan", "magenta", "yellow") if self.color else ("black",):
+            self.supplies |= {(kind, color): dice.randrange(20, 100) for kind in ("toner", "opc")}
         self.pages = 0
         self.state, self.alerts = "idle", 0
         self.boot = MIDNIGHT - dice.randrange(86_400, 40 * 86_400)
@@ -107,8 +107,8 @@ class _Device:
                 self.meters[name] += int(pages * share)
             while self.pages > 60:
                 self.pages -= 60
-                supply = dice.choice(self.supplies)
-                supply[2] = max(supply[2] - 1, 0)
+                supply = dice.choice(list(self.supplies))
+                self.supplies[supply] = max(self.supplies[supply] - 1, 0)
         asleep = "other" if not busy or dice.random() < 0.3 else "idle"
         self.state = "printing" if printed and dice.random() < 0.2 else asleep if not printed else "idle"
         if busy and dice.random() < 0.03:
@@ -122,10 +122,16 @@ class _Device:
             clock="synchronised",
             address=f"192.168.10.{self.n + 10}",
             printer=PrinterFacts(
-                vendor="Example", model=f"MFP {'C' if self.color else 'M'}450", serial=f"XK{7_400_123 + self.n * 31}",
-                mac=f"00:00:5e:00:53:{self.n % 256:02x}", hostname=f"PRN-{self.n:03}", location=f"Floor {self.n // 8}",
-                contact="it@example.com", sys_object_id="1.3.6.1.4.1.99999.1.2",
-                firmware=[Firmware("system", "2.14.7"), Firmware("engine", "1.08")], color=self.color,
+                vendor="Example",
+                model=f"MFP {'C' if self.color else 'M'}450",
+                serial=f"XK{7_400_123 + self.n * 31}",
+                mac=f"00:00:5e:00:53:{self.n % 256:02x}",
+                hostname=f"PRN-{self.n:03}",
+                location=f"Floor {self.n // 8}",
+                contact="it@example.com",
+                sys_object_id="1.3.6.1.4.1.99999.1.2",
+                firmware=[Firmware("system", "2.14.7"), Firmware("engine", "1.08")],
+                color=self.color,
             ),
             status=Status(
                 printer=self.state,
@@ -139,34 +145,76 @@ class _Device:
             ],
             supplies=[
                 Supply(
-                    index=f"1.{i}", class_="receptacleThatIsFilled" if kind == "wasteToner" else "supplyThatIsConsumed",
-                    type=kind, color=color, description=f"{color or 'Waste'} {kind} EX-{450 + i}",
-                    part_number=f"1T02{i}X0NL0", serial=f"S{self.n:04}{i:04}", unit="impressions", capacity=12_000,
-                    level=120 * percent, percent=percent, state="ok" if percent > 10 else "low", basis="measured",
+                    index=f"1.{i}",
+                    class_="receptacleThatIsFilled" if kind == "wasteToner" else "supplyThatIsConsumed",
+                    type=kind,
+                    color=color,
+                    description=f"{color or 'Waste'} {kind} EX-{450 + i}",
+                    part_number=f"1T02{i}X0NL0",
+                    serial=f"S{self.n:04}{i:04}",
+                    unit="impressions",
+                    capacity=12_000,
+                    level=120 * percent,
+                    percent=percent,
+                    state="ok" if percent > 10 else "low",
+                    basis="measured",
                 )
-                for i, (kind, color, percent) in enumerate(self.supplies, 1)
+                for i, ((kind, color), percent) in enumerate(self.supplies.items(), 1)
             ],
             alerts=[
                 Alert(
-                    index=i, code=1104, code_name="markerTonerAlmostEmpty", severity="warningUnaryChangeEvent",
-                    training="untrained", group="markerSupplies", group_index=i, location=-1,
-                    description="Toner is running low", ticks=8_640_000, time=rfc3339(MIDNIGHT),
+                    index=i,
+                    code=1104,
+                    code_name="markerTonerAlmostEmpty",
+                    severity="warningUnaryChangeEvent",
+                    training="untrained",
+                    group="markerSupplies",
+                    group_index=i,
+                    location=-1,
+                    description="Toner is running low",
+                    ticks=8_640_000,
+                    time=rfc3339(MIDNIGHT),
                 )
                 for i in range(1, self.alerts + 1)
             ],
             inputs=[
                 Input(
-                    index=f"1.{i}", type="sheetFeedAutoRemovableTray", dim_unit="micrometers", capacity_unit="sheets",
-                    media_dim_feed_dir_declared=297_000, media_dim_x_feed_dir_declared=210_000, max_capacity=500,
-                    current_level=250, status=["available"], media_name="iso-a4-white", name=f"Cassette {i}",
-                    media_weight=80, media_type="stationery", media_color="white", security="notPresent",
+                    index=f"1.{i}",
+                    type="sheetFeedAutoRemovableTray",
+                    dim_unit="micrometers",
+                    capacity_unit="sheets",
+                    media_dim_feed_dir_declared=297_000,
+                    media_dim_x_feed_dir_declared=210_000,
+                    max_capacity=500,
+                    current_level=250,
+                    status=["available"],
+                    media_name="iso-a4-white",
+                    name=f"Cassette {i}",
+                    media_weight=80,
+                    media_type="stationery",
+                    media_color="white",
+                    security="notPresent",
                 )
                 for i in range(1, 5)
             ],
-            outputs=[Output(index=f"1.{i}", type="removableBin", name=f"Tray {i}", max_capacity=250) for i in (1, 2)],
-            covers=[Cover(index=f"1.{i}", description=f"Cover {i}", status="coverClosed") for i in range(1, 6)],
-            storage=[Storage(index="1", type="hrStorageRam", descr="RAM", allocation_units=1024, size=2_000_000, used=9_000)],
+            outputs=[
+                Output(index=f"1.{i}", type="removableBin", name=f"Tray {i}", max_capacity=250)
+                for i in (1, 2)
+            ],
+            covers=[
+                Cover(index=f"1.{i}", description=f"Cover {i}", status="coverClosed") for i in range(1, 6)
+            ],
+            storage=[
+                Storage(
+                    index="1",
+                    type="hrStorageRam",
+                    descr="RAM",
+                    allocation_units=1024,
+                    size=2_000_000,
+                    used=9_000,
+                )
+            ],
             times=dict.fromkeys(SECTIONS if full else POLLED, time),
             uptime_ticks=int((at - self.boot) * 100),
             profile="example",
-        )  # fmt: skip
+        )

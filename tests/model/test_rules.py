@@ -185,7 +185,9 @@ ONE_OF_EACH = [
     messages.Readings(box="PL", stream="s", seq=1, records=[messages.Record(printer="p", stamp=STAMP)]),
     messages.Event(box="PL", stream="s", seq=2, stamp=STAMP, code="printer.found", severity="info"),
     messages.State(box="PL", online=True, stamp=STAMP),
-    messages.Heartbeat(box="PL", stamp=STAMP, printers=1, answering=1, waiting=0, problems=0, uptime_s=1, disk_free_mb=1),
+    messages.Heartbeat(
+        box="PL", stamp=STAMP, printers=1, answering=1, waiting=0, problems=0, uptime_s=1, disk_free_mb=1
+    ),
     messages.Acknowledgement(box="PL", stream="s", seqs=[1], refused={"2": "no"}, time=STAMP.time),
 ]  # fmt: skip
 
