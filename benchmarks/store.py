@@ -33,6 +33,7 @@ from benchmarks import office
 
 PEER = "one row per value, one commit per reading (autocommit)"
 BOX = "PL-0000-0000"
+Keep = Callable[[Path, list[office.Poll]], dict[str, int]]
 COMPARED = ("wall_s", "cpu_s", "rss_mb", "bytes", "bytes_per_printer_day", "commits_per_day", "file_mb")
 
 
@@ -197,9 +198,8 @@ def _apart(which: str, count: int, hours: int, folder: str) -> dict[str, Any]:
     return found
 
 
-def _measured(
-    keep: Callable[[Path, list[office.Poll]], dict[str, int]], count: int, hours: int, folder: str
-) -> Any:
+def _measured(keep: Keep, count: int, hours: int, folder: str) -> dict[str, Any]:
+    """What `keep` cost; the memory is that of the process, the day's readings ready in it included."""
     polls = list(office.day(count, hours))
     asked = len(polls)
     with tempfile.TemporaryDirectory(dir=folder, prefix="platen-bench-") as name:
@@ -231,5 +231,5 @@ def _write_bytes() -> int:
 
 if __name__ == "__main__":
     which, count, hours, folder = sys.argv[1:]
-    keep = {"ours": ours, "peer": naive, "bare": functools.partial(naive, index=False)}[which]
-    print(json.dumps(_measured(keep, int(count), int(hours), folder)))
+    ways: dict[str, Keep] = {"ours": ours, "peer": naive, "bare": functools.partial(naive, index=False)}
+    print(json.dumps(_measured(ways[which], int(count), int(hours), folder)))
