@@ -356,11 +356,9 @@ def test_a_file_that_may_only_be_read(path: Path) -> None:
     shutil.chown(path.parent, 65534)
     path.chmod(0o444)
     Path(f"{path}.lock").chmod(0o666)
-    code = f"from appliance.store.database import open_database; open_database({str(path)!r})"
-    asked = subprocess.run(
-        [sys.executable, "-c", f"import os; os.setgid(65534); os.setuid(65534)\n{code}"],
-        capture_output=True,
-        text=True,
-        check=False,
+    code = (
+        "import os; from appliance.store.database import open_database\n"
+        f"os.setgid(65534); os.setuid(65534); open_database({str(path)!r})"
     )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "database-read-only" in asked.stderr, asked.stderr
