@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -14,10 +15,23 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.model.errors import DatabaseBusy, DatabaseDamaged, DatabaseNewer, DiskFull, StoreError
-from appliance.store import database, migrate, printers, readings, settings
+from appliance.model.messages import Acknowledgement, Record
+from appliance.model.reading import difference
+from appliance.store import (
+    database,
+    events,
+    ledger,
+    migrate,
+    outbox,
+    printers,
+    readings,
+    sessions,
+    settings,
+)
 from appliance.store.database import open_database, transaction
 
 from .conftest import add_printer, full, moment, stamp
@@ -63,9 +77,20 @@ def test_a_new_database_is_whole_and_ours_alone(path: Path) -> None:
     assert db.execute("PRAGMA page_size").fetchone() == (database.PAGE_SIZE,)
     assert migrate.version(db) == migrate.STEPS[-1].number
     settings.put(db, "snmp.retries", 3, "you")
-    for file in path.parent.glob("platen.db*"):
-        assert not stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO, file
     db.close()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0])
+def test_the_services_share_it_with_nobody_else(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        db = open_database(path)
+        settings.put(db, "snmp.retries", 3, "you")
+        found = {f.name: stat.S_IMODE(f.stat().st_mode) for f in path.parent.iterdir()}
+        db.close()
+    finally:
+        os.umask(before)
+    assert found == dict.fromkeys(("platen.db", "platen.db-wal", "platen.db-shm", "platen.db.lock"), 0o660)
 
 
 def test_what_a_power_cut_left_of_creating_is_swept_up(path: Path) -> None:
@@ -217,13 +242,62 @@ def test_newer(path: Path) -> None:
 def test_newer_but_made_for_us_too(path: Path) -> None:
     db = open_database(path)
     db.execute("PRAGMA user_version = 99")
-    db.execute("ALTER TABLE setting ADD COLUMN reason TEXT")
+    for (table,) in db.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%STRICT'"
+    ).fetchall():
+        # Names that other tables have too, so that a join which does not say whose it means fails.
+        for column in ("id", "name", "printer", "time", "body", "last_seen", "sha256", "novelty"):
+            with contextlib.suppress(sqlite3.OperationalError):
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT DEFAULT 'new'")
     db.execute("CREATE TABLE novelty (a TEXT) STRICT")
     db.close()
     db = open_database(path)
     assert migrate.version(db) == 99
-    printers.save(db, printers.Printer(id="a", address="192.0.2.1"))
+    everything(db)
     db.close()
+
+
+def everything(db: sqlite3.Connection) -> None:
+    """Each kind of row written, read, replaced and taken away."""
+    printer = add_printer(db, plan=b"plan", evidence=[("mac", "m")])
+    known = printers.get(db, printer)
+    assert known is not None
+    printers.save(db, msgspec.structs.replace(known, plan=b"other", evidence=[], failures=1))
+    assert printers.all_printers(db)[0].plan == b"other"
+    assert printers.by_evidence(db, [("mac", "m")]) == {}
+    for at in (0, 900):
+        readings.save_full(db, printer, stamp(at), full(at))
+        readings.save_raw(db, printer, moment(at), [("1.3", 2, at)])
+    readings.save_change(db, printer, stamp(1000), difference(full(900), full(1000, 7)))
+    readings.confirm(db, printer, {"status": moment(1100)})
+    assert len(list(readings.history(db, printer, moment(0), moment(9999)))) == 3
+    assert readings.meter_series(db, printer, "total", moment(0))[-1][1] == 7
+    assert not readings.full_due(db, printer, stamp(1200))
+    assert readings.raw(db, printer) == (moment(900), [("1.3", 2, 900)])
+    assert list(readings.all_latest(db)) == [printer]
+    outbox.add_readings(db, "PL", [Record(printer=printer, stamp=stamp(0), full=full(0))])
+    outbox.add_event(db, "PL", stamp(0), "e", "info", printer, {})
+    rows = outbox.waiting(db)
+    ids = [ledger.sending(db, row, row.topic, "h", moment(1)) for row in rows]
+    ledger.sending_other(db, "hb", "hb", b"{}", "", "h", moment(1))
+    done = Acknowledgement(box="PL", stream=outbox.stream(db), seqs=[r.seq for r in rows], time=moment(2))
+    assert ledger.acknowledge(db, done) == 2
+    assert all(e is not None and e.json for e in (ledger.entry(db, id) for id in ids))
+    assert len(ledger.entries(db)) == 3
+    for n in (1, 2):
+        assert settings.put(db, "snmp.retries", n, "you") == n
+        sessions.set_secret(db, "password", str(n))
+    assert not sessions.set_secret_once(db, "password", "3")
+    sessions.begin(db, "t", 1.0, 1000.0)
+    sessions.failed(db, "a", 1.0)
+    assert sessions.find(db, "t", 2.0) is not None
+    assert sessions.failures(db, 0.0) == [1.0]
+    events.add(db, stamp(0), "e", "info", printer, {})
+    assert events.recent(db, printer=printer)[0].code == "e"
+    settings.reset(db, "snmp.retries")
+    assert readings.prune(db, moment(2000)) == 1
+    assert ledger.prune(db, 7, now=4e9) == 3
+    assert events.prune(db, moment(1)) == 1
 
 
 def test_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
