@@ -94,7 +94,7 @@ def test_over_the_network(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_version_1_is_tried_where_2c_finds_nobody(capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(WALK, ",v1=yes") as host:
+    with answering(WALK, ",v1") as host:
         assert run(host, "--json", "--timeout", "0.3", "--retries", "0") == 0
         assert json.loads(capsys.readouterr().out)["printer"]["serial"] == "R7F1Z04418"
         with pytest.raises(NoAnswer):
