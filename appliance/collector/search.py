@@ -12,14 +12,13 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from appliance.collector.access import Access
-from appliance.collector.ask.sweep import Answer, sweep
+from appliance.collector.ask.sweep import Answer, Progress, sweep
 from appliance.collector.judge.candidate import verdict
 from appliance.collector.read.profile import Profiles
 from appliance.collector.state import Neighbour
@@ -83,15 +82,16 @@ class Search:
         self._aliases = aliases
         self._line = line
         self._places = asyncio.Semaphore(at_once)
-        self._began = time.monotonic()
         self._again: dict[int, list[Address]] = {}
+        self._object_ids: dict[str, str | None] = {}
+        self._questions = 0
 
     @property
-    def eta_s(self) -> float | None:
-        """Seconds until the questions are out, or None before the first one is."""
-        if not self.asked:
-            return None
-        return max(self.total - self.asked, 0) * (time.monotonic() - self._began) / self.asked
+    def eta_s(self) -> float:
+        """Seconds until the questions are out, as far as can be told: whoever is silent is asked again."""
+        silent = self.total - len(self.answered)
+        made = self.total + silent * (2 * len(self._access.communities) - 1)
+        return max(made - self._questions, 0) / self.rate
 
     async def run(self) -> None:
         """Returns when everybody was asked and every candidate was read."""
@@ -103,48 +103,43 @@ class Search:
                 and known.asked == "sysObjectID"
                 and verdict(known.sys_object_id) == "generic"
             ):
-                self._again.setdefault(known.community, []).append(address)
+                community = known.community % len(self._access.communities)
+                self._again.setdefault(community, []).append(address)
             else:
                 first.append(address)
         async with asyncio.TaskGroup() as group:
             left: Sequence[Address] = first
             for number in range(len(self._access.communities)):
-                base = self.asked if not number else None
-                async for answer in self._sweep(left, number, "sysObjectID", base):
+                async for answer in self._sweep(left, number, "sysObjectID"):
                     await self._judge(answer, number, group)
+                self.asked = len(first)
                 left = [a for a in left if str(a) not in self.answered]
             for number, addresses in self._again.items():
-                fresh = [a for a in addresses if str(a) not in self.answered]
-                self.asked = min(self.asked + len(fresh), self.total)
-                async for answer in self._sweep(addresses, number, "printer", None):
+                async for answer in self._sweep(addresses, number, "printer"):
                     await self._look_closer(answer, number, group)
         self.asked = self.total
 
     async def _sweep(
-        self,
-        addresses: Sequence[Address],
-        community: int,
-        question: Literal["sysObjectID", "printer"],
-        base: int | None,
+        self, addresses: Sequence[Address], community: int, question: Literal["sysObjectID", "printer"]
     ) -> AsyncIterator[Answer]:
-        """Answers, one per address. `base`: the addresses count as progress, on top of so many."""
+        before = self._questions
 
-        def progress(asked: int, total: int) -> None:
-            if base is not None:
-                self.asked = max(self.asked, base + min(asked, len(addresses)))
+        def progress(made: Progress) -> None:
+            self._questions = before + made.asked
+            if question == "sysObjectID":
+                self.asked = max(self.asked, min(made.asked, len(addresses)))
 
         if not addresses:
             return
-        async with contextlib.aclosing(
-            sweep(
-                addresses,
-                port=self._access.port,
-                community=self._access.communities[community % len(self._access.communities)].encode(),
-                rate=self.rate,
-                question=question,
-                on_progress=progress,
-            )
-        ) as answers:
+        answers = sweep(
+            addresses,
+            port=self._access.port,
+            community=self._access.communities[community].encode(),
+            rate=self.rate,
+            question=question,
+            on_progress=progress,
+        )
+        async with contextlib.aclosing(answers):  # type: ignore[type-var]  # it is a generator
             async for answer in answers:
                 yield answer
 
@@ -156,13 +151,15 @@ class Search:
         object_id = _object_id(answer)
         kind = verdict(object_id)
         known = self._neighbours.get(address)
+        self._object_ids[address] = object_id
         if self._aliases(address):
             await self._other(address, answer, community, object_id, "sysObjectID")
         elif kind == "printer":
             group.create_task(self._read(address, answer, community, object_id))
-        elif (kind == "unknown" and not (
-            known is not None and known.asked == "both" and known.sys_object_id == object_id
-        )) or (kind == "generic" and self._second_look):
+        elif (
+            kind == "unknown"
+            and not (known is not None and known.asked == "both" and known.sys_object_id == object_id)
+        ) or (kind == "generic" and self._second_look):
             self._again.setdefault(community, []).append(answer.address)
         else:
             asked: Literal["sysObjectID", "both"] = "both" if kind == "unknown" else "sysObjectID"
@@ -170,14 +167,14 @@ class Search:
 
     async def _look_closer(self, answer: Answer, community: int, group: asyncio.TaskGroup) -> None:
         address = str(answer.address)
-        known = self._neighbours.get(address)
         both = address in self.answered
         self.answered.add(address)
+        known = self._neighbours.get(address)
+        object_id = self._object_ids.get(address, known.sys_object_id if known else None)
         varbind = answer.varbinds[0] if answer.varbinds else None
         if varbind is not None and varbind.tag not in MISSING and under(varbind.oid, PRINTER_MIB):
-            group.create_task(self._read(address, answer, community, None))
+            group.create_task(self._read(address, answer, community, object_id))
         else:
-            object_id = known.sys_object_id if known else None
             await self._other(address, answer, community, object_id, "both" if both else "printer")
 
     async def _other(
@@ -205,11 +202,12 @@ class Search:
         async with self._places:
             self.reading += 1
             try:
+                version = await self._version(answer, community)
                 visit, error, traffic = await read_first(
                     address,
                     self._access,
                     self._profiles,
-                    version=answer.version,
+                    version=version,
                     community=community,
                     line=self._line,
                 )
@@ -221,7 +219,7 @@ class Search:
                 address=address,
                 verdict="printer" if visit else "other" if not_one else "failed",
                 port=port,
-                version=answer.version,
+                version=version,
                 community=community,
                 sys_object_id=object_id,
                 visit=visit,
@@ -230,6 +228,18 @@ class Search:
                 traffic=traffic,
             )
         )
+
+    async def _version(self, answer: Answer, community: int) -> str:
+        """What a printer speaks that answered in v1: perhaps v2c too, and only the first question was lost."""
+        if answer.version == "2c":
+            return "2c"
+        asked = sweep(
+            [answer.address],
+            port=self._access.port,
+            community=self._access.communities[community].encode(),
+            versions=("2c",),
+        )
+        return "2c" if [again async for again in asked] else "1"
 
 
 async def read_first(
@@ -299,9 +309,11 @@ async def _resolve(name: str) -> list[Span] | PrinterError:
         return NameUnknown(f"The name {name} was not resolved within {RESOLVE_S:g} s")
     except (OSError, UnicodeError):
         return NameUnknown(f"The name {name} does not resolve")
-    found = dict.fromkeys(ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0]))
+    found: dict[Address, None] = dict.fromkeys(
+        ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0])
+    )
     # A printer with both has one SNMP agent; asking it twice would show it twice.
-    preferred = [a for a in found if a.version == 4] or list(found)
+    preferred: list[Address] = [a for a in found if a.version == 4] or list(found)
     for address in preferred:
         if not allowed(address):
             raise TargetError(
