@@ -41,9 +41,11 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     )
     v3.add_argument("--user", metavar="NAME", help="security name")
     v3.add_argument(
-        "--auth", default="SHA256", metavar="P", help="MD5 SHA SHA224 SHA256 SHA384 SHA512 none (SHA256)"
+        "--auth", type=str.upper, choices=AUTH, default="SHA-256", help="authentication (default SHA-256)"
     )
-    v3.add_argument("--priv", default="AES", metavar="P", help="DES AES AES192 AES256 none (AES)")
+    v3.add_argument(
+        "--priv", type=str.upper, choices=PRIV, default="AES", help="privacy (default AES, which is AES-128)"
+    )
     v3.add_argument(
         "--context", default="", metavar="NAME", help='context name; some HP answer only in "Jetdirect"'
     )
@@ -56,6 +58,8 @@ def _add_patience(how: argparse._ArgumentGroup) -> None:
     how.add_argument("--retries", type=_count, default=2, metavar="N", help="ask again so often (default 2)")
 
 
+AUTH = ("MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512", "NONE")
+PRIV = ("DES", "3DES", "AES", "AES-192", "AES-256", "AES-192-C", "AES-256-C", "NONE")
 KEYS = "PLATEN_AUTH_KEY and PLATEN_PRIV_KEY hold the passphrases of SNMPv3."
 
 
@@ -129,28 +133,28 @@ def _v3(args: argparse.Namespace, address: str, port: int) -> Asker:
         raise UsageError("SNMPv3 needs --user", hint=KEYS)
     from appliance.collector.ask.v3 import V3Asker
 
-    def chosen(protocol: str, variable: str) -> tuple[str | None, str | None]:
-        if protocol.lower() == "none":
-            return None, None
-        key = os.environ.get(variable)
-        if key is None:
-            raise UsageError(f"{variable} is not set", hint=KEYS)
-        return protocol.upper(), key
-
-    auth, auth_key = chosen(args.auth, "PLATEN_AUTH_KEY")
-    priv, priv_key = chosen(args.priv, "PLATEN_PRIV_KEY") if auth else (None, None)
+    auth, priv = (None if p == "NONE" else p for p in (args.auth, args.priv))
+    if priv and not auth:
+        raise UsageError("Privacy needs authentication", hint="Give --priv none too")
     return V3Asker(
         address,
         port=port,
         user=args.user,
         auth_protocol=auth,
-        auth_key=auth_key,
+        auth_key=_key("PLATEN_AUTH_KEY") if auth else None,
         priv_protocol=priv,
-        priv_key=priv_key,
+        priv_key=_key("PLATEN_PRIV_KEY") if priv else None,
         context=args.context,
         timeout_s=args.timeout,
         retries=args.retries,
     )
+
+
+def _key(variable: str) -> str:
+    key = os.environ.get(variable, "")
+    if len(key) < 8:
+        raise UsageError(f"{variable} holds no passphrase of 8 characters or more", hint=KEYS)
+    return key
 
 
 def load_recording(path: str) -> Asker:
