@@ -132,8 +132,8 @@ class _Status:
 
     async def watch(self) -> None:
         while self._on:
-            s, eta = self._search, self._search.eta_s
-            left = "" if eta is None else f", about {eta:.0f} s left"
+            s = self._search
+            left = f", about {s.eta_s:.0f} s left" if s.eta_s >= 1 else ""
             sys.stderr.write(
                 f"\r\x1b[K{s.asked} of {s.total} asked at {s.rate}/s, "
                 f"{_count(self._counts['printer'], 'printer')}, {s.reading} being read{left}"

@@ -61,7 +61,7 @@ class Scan(msgspec.Struct):
             "started": self.started,
             "finished": self.finished,
             "stopped": self.stopped,
-            "eta_s": _rounded(self.search.eta_s) if self.search and running else None,
+            "eta_s": round(self.search.eta_s) if self.search and running else None,
             "printers": sum(e.verdict in ("printer", "known") for e in self.found.values()),
         }
 
@@ -89,6 +89,3 @@ NONE: dict[str, object] = {
 }
 """The report before the first discovery."""
 
-
-def _rounded(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)

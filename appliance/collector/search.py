@@ -12,14 +12,13 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from appliance.collector.access import Access
-from appliance.collector.ask.sweep import Answer, sweep
+from appliance.collector.ask.sweep import Answer, Progress, sweep
 from appliance.collector.judge.candidate import verdict
 from appliance.collector.read.profile import Profiles
 from appliance.collector.state import Neighbour
@@ -83,15 +82,15 @@ class Search:
         self._aliases = aliases
         self._line = line
         self._places = asyncio.Semaphore(at_once)
-        self._began = time.monotonic()
         self._again: dict[int, list[Address]] = {}
+        self._questions = 0
 
     @property
-    def eta_s(self) -> float | None:
-        """Seconds until the questions are out, or None before the first one is."""
-        if not self.asked:
-            return None
-        return max(self.total - self.asked, 0) * (time.monotonic() - self._began) / self.asked
+    def eta_s(self) -> float:
+        """Seconds until the questions are out, as far as can be told: whoever is silent is asked again."""
+        silent = self.total - len(self.answered)
+        made = self.total + silent * (2 * len(self._access.communities) - 1)
+        return max(made - self._questions, 0) / self.rate
 
     async def run(self) -> None:
         """Returns when everybody was asked and every candidate was read."""
@@ -109,42 +108,36 @@ class Search:
         async with asyncio.TaskGroup() as group:
             left: Sequence[Address] = first
             for number in range(len(self._access.communities)):
-                base = self.asked if not number else None
-                async for answer in self._sweep(left, number, "sysObjectID", base):
+                async for answer in self._sweep(left, number, "sysObjectID"):
                     await self._judge(answer, number, group)
+                self.asked = len(first)
                 left = [a for a in left if str(a) not in self.answered]
             for number, addresses in self._again.items():
-                fresh = [a for a in addresses if str(a) not in self.answered]
-                self.asked = min(self.asked + len(fresh), self.total)
-                async for answer in self._sweep(addresses, number, "printer", None):
+                async for answer in self._sweep(addresses, number, "printer"):
                     await self._look_closer(answer, number, group)
         self.asked = self.total
 
     async def _sweep(
-        self,
-        addresses: Sequence[Address],
-        community: int,
-        question: Literal["sysObjectID", "printer"],
-        base: int | None,
+        self, addresses: Sequence[Address], community: int, question: Literal["sysObjectID", "printer"]
     ) -> AsyncIterator[Answer]:
-        """Answers, one per address. `base`: the addresses count as progress, on top of so many."""
+        before = self._questions
 
-        def progress(asked: int, total: int) -> None:
-            if base is not None:
-                self.asked = max(self.asked, base + min(asked, len(addresses)))
+        def progress(made: Progress) -> None:
+            self._questions = before + made.asked
+            if question == "sysObjectID":
+                self.asked = max(self.asked, min(made.asked, len(addresses)))
 
         if not addresses:
             return
-        async with contextlib.aclosing(
-            sweep(
-                addresses,
-                port=self._access.port,
-                community=self._access.communities[community % len(self._access.communities)].encode(),
-                rate=self.rate,
-                question=question,
-                on_progress=progress,
-            )
-        ) as answers:
+        answers = sweep(
+            addresses,
+            port=self._access.port,
+            community=self._access.communities[community % len(self._access.communities)].encode(),
+            rate=self.rate,
+            question=question,
+            on_progress=progress,
+        )
+        async with contextlib.aclosing(answers):
             async for answer in answers:
                 yield answer
 
