@@ -191,11 +191,7 @@ class V3Asker:
             probe.close()
             session.leave()
             if isinstance(said, (Message, errind.UnsupportedSecurityLevel)):
-                return AccessRefused(
-                    f"{where} knows the SNMPv3 user {keys.user!r} and its authentication key, but not this privacy key",
-                    hint="Check the privacy key and protocol",
-                    code="wrong-privacy-key",
-                )
+                return self._refusal(errind.DecryptionError())
             if not isinstance(said, errind.RequestTimedOut):
                 return self._refusal(said)
         return NoAnswer(
@@ -205,10 +201,12 @@ class V3Asker:
 
     def _refusal(self, said: errind.ErrorIndication) -> AccessRefused | BadReply:
         where = f"{self.address} (port {self.port})"
-        for kind, code, sentence, hint in _REFUSALS:
+        for kind, code, sentence in _REFUSALS:
             if isinstance(said, kind):
-                text = sentence.format(where=where, user=self._keys.user, level=self._keys.level)
-                return AccessRefused(text, hint=hint, code=code)
+                text = sentence.format(
+                    where=where, user=self._keys.user, level=self._keys.level, context=self._context
+                )
+                return AccessRefused(text, hint=_HINTS[code], code=code)
         return BadReply(f"{where} answers SNMPv3 with what cannot be used ({type(said).__name__})")
 
 
@@ -235,50 +233,23 @@ _STALE = (
     errind.UnknownEngineID,
     errind.EngineIDMismatch,
 )
-_REFUSALS: list[tuple[type[errind.ErrorIndication], str, str, str]] = [
-    (
-        errind.UnknownUserName,
-        "unknown-user",
-        "{where} has no SNMPv3 user {user!r}",
-        "Check the user name",
-    ),
-    (
-        errind.WrongDigest,
-        "wrong-authentication-key",
-        "{where} knows the SNMPv3 user {user!r}, but not this authentication key",
-        "Check the authentication key and protocol",
-    ),
-    (
-        errind.AuthenticationFailure,
-        "wrong-authentication-key",
-        "What {where} answers is not signed with the authentication key of {user!r}",
-        "Check the authentication key and protocol",
-    ),
-    (
-        errind.DecryptionError,
-        "wrong-privacy-key",
-        "{where} cannot read what is encrypted with this privacy key of {user!r}",
-        "Check the privacy key and protocol",
-    ),
-    (
-        errind.UnsupportedSecurityLevel,
-        "wrong-security-level",
-        "{where} does not offer {level} to the SNMPv3 user {user!r}",
-        "Give the user an authentication and a privacy key there, or leave out what it has not",
-    ),
-    (
-        errind.NoSuchContext,
-        "unknown-context",
-        "{where} does not have this context",
-        "Check the context name",
-    ),
-    (
-        errind.NotInTimeWindow,
-        "not-in-time-window",
-        "{where} keeps refusing our clock",
-        "Restart the printer's network card; its SNMPv3 clock runs backwards",
-    ),
-]
+_HINTS = {
+    "unknown-user": "Check the user name",
+    "wrong-authentication-key": "Check the authentication key and protocol",
+    "wrong-privacy-key": "Check the privacy key and protocol",
+    "wrong-security-level": "Give the user the keys at the printer that it has here",
+    "unknown-context": "Check the context name",
+    "not-in-time-window": "Restart the printer: its SNMPv3 clock runs backwards",
+}
+_REFUSALS: list[tuple[type[errind.ErrorIndication], str, str]] = [
+    (errind.UnknownUserName, "unknown-user", "{where} has no SNMPv3 user {user!r}"),
+    (errind.WrongDigest, "wrong-authentication-key", "{where} has another authentication key for {user!r}"),
+    (errind.AuthenticationFailure, "wrong-authentication-key", "{where} signs with another key than that of {user!r}"),
+    (errind.DecryptionError, "wrong-privacy-key", "{where} has another privacy key for {user!r}"),
+    (errind.UnsupportedSecurityLevel, "wrong-security-level", "{where} does not offer {level} to {user!r}"),
+    (errind.NoSuchContext, "unknown-context", "{where} has no context {context!r}"),
+    (errind.NotInTimeWindow, "not-in-time-window", "{where} keeps refusing our clock"),
+]  # fmt: skip
 
 
 class _Counts:
