@@ -44,7 +44,7 @@ def add_access(parser: argparse.ArgumentParser) -> None:
         "--auth", type=str.upper, choices=AUTH, default="SHA-256", help="authentication (default SHA-256)"
     )
     v3.add_argument(
-        "--priv", type=str.upper, choices=PRIV, default="AES", help="privacy (default AES, which is AES-128)"
+        "--priv", type=str.upper, choices=PRIV, default="AES", help="privacy (default AES, of 128 bits)"
     )
     v3.add_argument(
         "--context", default="", metavar="NAME", help='context name; some HP answer only in "Jetdirect"'
