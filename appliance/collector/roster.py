@@ -132,7 +132,7 @@ class Roster:
         known.row, known.reading = row, new
         self._writer.printer(row)
         self._writer.reading(row.id, stamp, new)
-        if visit.raw:
+        if "printer" in visit.reading.times:
             self._writer.raw(row.id, new.time, visit.raw)
 
     def moved(self, known: Known, visit: Visit, stamp: Stamp, *, address: str, **facts: object) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from appliance.collector.access import Access
@@ -210,9 +210,12 @@ class Collector:
         except PrinterError as e:
             self.failed(known, e)
             raise
-        self.roster.answered(known, visit, _stamp(visit), **facts)
-        # A poll whose plan no longer fitted has walked, which is a full reading.
-        self.schedule.done(known.row.id, "full" if visit.replanned else kind, mono())
+        if visit.replanned:
+            # The plan no longer fitted, and it was walked: its shape changed, or it is another printer.
+            await self.discovery.adopt(known.row.address, visit, _hit(known, visit, facts))
+        else:
+            self.roster.answered(known, visit, _stamp(visit), **facts)
+            self.schedule.done(known.row.id, kind, mono())
         return traffic
 
     async def still_there(self, known: Known) -> bool:
@@ -267,17 +270,8 @@ class Collector:
             assert error is not None
             self.failed(known, error)
             raise error
-        hit = Hit(
-            address=row.address,
-            verdict="printer",
-            port=row.port,
-            version=row.snmp_version or "2c",
-            community=community,
-            sys_object_id=visit.reading.printer.sys_object_id,
-            visit=visit,
-            traffic=traffic,
-        )
-        await self.discovery.adopt(row.address, visit, hit)
+        self.budget.spend(row.id, traffic, mono())
+        await self.discovery.adopt(row.address, visit, _hit(known, visit, {"community_index": community}))
         return traffic
 
     def failed(self, known: Known, error: PlatenError) -> None:
@@ -396,6 +390,21 @@ class Collector:
 def mono() -> float:
     """Seconds of the clock that the schedule and the budget go by: since boot, time asleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _hit(known: Known, visit: Visit, facts: Mapping[str, object]) -> Hit:
+    """What a search would have found at the address of `known`. The traffic is accounted for already."""
+    community = facts["community_index"]
+    assert isinstance(community, int)
+    return Hit(
+        address=known.row.address,
+        verdict="printer",
+        port=known.row.port,
+        version=known.row.snmp_version or "2c",
+        community=community,
+        sys_object_id=visit.reading.printer.sys_object_id,
+        visit=visit,
+    )
 
 
 def _stamp(visit: Visit) -> Stamp:

@@ -54,13 +54,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 class Meter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A counter. `name` is WORK or WORK.KIND (model.meters); `unit` a prtMarkerCounterUnit keyword;
-    `source` the OID or extractor it was read from; a sum or difference is `derived`."""
+    `source` the OID or extractor it was read from; a sum or difference is `derived`. `time` (RFC 3339) stands only
+    where this value is older than its section: a short poll reads the most used meters only."""
 
     name: str
     value: int
     unit: str
     source: str
     derived: bool = False
+    time: str | None = None
 
 
 class Supply(msgspec.Struct, frozen=True, kw_only=True):

@@ -158,7 +158,7 @@ class Profile(_Table):
 
     def objects(self, section: str) -> list[str]:
         """Private single objects that `section` is read from."""
-        return list(dict.fromkeys(s.oid for s in self._sources(section) if not s.oid.startswith(_MIB_2)))
+        return list(dict.fromkeys(s.oid for s in self._sources(section) if not s.oid.startswith(_WALKED)))
 
     def columns(self, section: str) -> list[str]:
         """Private columns that `section` is read from, in no order."""
@@ -282,7 +282,8 @@ def load(file: Path) -> Profile:
     return msgspec.structs.replace(profile, name=file.stem)
 
 
-_MIB_2 = "1.3.6.1.2.1."
+_WALKED = ("1.3.6.1.2.1.1.", "1.3.6.1.2.1.25.", "1.3.6.1.2.1.43.")
+"""What every first read asks for anyway."""
 _OID = re.compile(r"[0-2](\.(0|[1-9]\d{0,9})){2,127}")
 
 

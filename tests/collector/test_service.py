@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The collector against a simulated office and a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+from pathlib import Path
+
+import pytest
+
+from appliance.collector import schedule
+from appliance.collector.budget import Amount
+from appliance.collector.service import Collector, mono
+from appliance.collector.wishes import handlers
+from appliance.model.reading import Reading, apply
+from appliance.store import printers, readings, settings
+from tests.collector.office import (
+    NET_SNMP,
+    OTHERS,
+    PRINTERS,
+    Office,
+    codes,
+    collecting,
+    configure,
+    discovered,
+    look,
+    query,
+    told,
+    until,
+)
+
+KYOCERA, HP, BROTHER, LEXMARK = (
+    "kyocera-taskalfa-3554ci",
+    "hp-laserjet-m507",
+    "brother-hl-l6400dw",
+    "lexmark-ms431dn",
+)
+
+
+async def test_a_mixed_office(tmp_path: Path) -> None:
+    """Every printer and nothing else; gently, never two requests at one device, and never an excluded address."""
+    office = Office()
+    for n, name in enumerate(PRINTERS, 1):
+        office.stand(n, name)
+    for n, name in enumerate(OTHERS, 41):
+        office.stand(n, name)
+    excluded = office.stand(70, KYOCERA, serial="NEVER")
+    async with office:
+        configure(tmp_path / "platen.db", office, discovery__exclude=[office.at(70)])
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            scan = await handlers(collector)["platen.collector.ScanStatus"]({})
+            await until(lambda: not collector.writer)
+    verdicts = {entry["address"]: entry["verdict"] for entry in scan["found"]}
+    assert {a for a, v in verdicts.items() if v == "printer"} == {office.at(n) for n in range(1, len(PRINTERS) + 1)}
+    assert {a for a, v in verdicts.items() if v == "other"} == {office.at(n) for n in range(41, 41 + len(OTHERS))}
+    assert len(verdicts) == len(PRINTERS) + len(OTHERS)
+    assert (scan["asked"], scan["total"], scan["running"]) == (79, 79, False)
+    assert all(office.octets(n) <= 100 for n in range(41, 41 + len(OTHERS)))
+    assert excluded.counts.packets_received == 0
+    assert office.overlaps() == 0
+    records, said = told(tmp_path / "platen.db")
+    first = {r.printer: r.full for r in reversed(records) if r.full}
+    assert len(first) == len(PRINTERS)
+    assert all(f is not None and f.printer.model for f in first.values())
+    assert sum(e.code == "printer.found" for e in said) == len(PRINTERS)
+
+
+async def test_a_new_printer_is_on_disk_soon(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office, store__commit_s=600)
+        async with collecting(tmp_path) as collector:
+            await until(lambda: len(collector.roster))
+            await until(lambda: query(tmp_path / "platen.db", "SELECT * FROM reading"), 2.0)
+
+
+async def test_after_a_restart_known_printers_are_read_by_their_plans(tmp_path: Path) -> None:
+    office = Office()
+    names = PRINTERS[:12]
+    for n, name in enumerate(names, 1):
+        office.stand(n, name)
+    async with office:
+        configure(tmp_path / "platen.db", office, poll__status_s=900)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+        before = {n: dict(s.counts.requests) for n, s in office.stations.items()}
+        octets = {n: office.octets(n) for n in office.stations}
+        async with collecting(tmp_path) as collector:
+            assert len(collector.roster) == len(names)
+            started = mono()
+            seen = {k.row.id: k.row.last_seen for k in collector.roster}
+            await until(lambda: all(k.row.last_seen != seen[k.row.id] for k in collector.roster), 20.0)
+            assert mono() - started <= 20.0
+            assert collector.discovery.scan is None, "no discovery is due"
+    for n, station in office.stations.items():
+        after = station.counts.requests
+        walked = after["getnext"] + after["getbulk"] - before[n]["getnext"] - before[n]["getbulk"]
+        # Where an alert table moved meanwhile it is read again; nothing else is walked.
+        assert walked <= 2, f"{station.name} was walked after a restart"
+        assert office.octets(n) - octets[n] <= 2_600, station.name
+    assert office.overlaps() == 0
+    assert codes(tmp_path / "platen.db").count("printer.found") == len(names)
+
+
+async def test_a_printer_that_moves_stays_itself(tmp_path: Path) -> None:
+    office = Office()
+    station = office.stand(1, KYOCERA)
+    office.stand(2, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            office.put(1, None)
+            office.put(9, station)
+            await look(collector)
+            assert known.row.address == office.at(9)
+            assert len(collector.roster) == 2
+            last = known.row.last_seen
+            await until(lambda: known.row.last_seen != last, 15.0, "it is polled where it is now")
+    assert codes(tmp_path / "platen.db", known.row.id).count("printer.moved") == 1
+
+
+async def test_two_printers_swap_addresses(tmp_path: Path) -> None:
+    office = Office()
+    one, two = office.stand(1, KYOCERA), office.stand(2, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            kyocera, hp = collector.roster.at(office.at(1)), collector.roster.at(office.at(2))
+            assert kyocera is not None
+            assert hp is not None
+            office.put(1, two)
+            office.put(2, one)
+            await until(lambda: (kyocera.row.address, hp.row.address) == (office.at(2), office.at(1)), 30.0)
+            await until(lambda: kyocera.row.state == hp.row.state == "active")
+            assert len(collector.roster) == 2
+            for known in (kyocera, hp):
+                last = known.row.last_seen
+                await until(lambda k=known, t=last: k.row.last_seen != t, 15.0)  # type: ignore[misc]
+
+
+async def test_an_exchanged_printer_is_another_one(tmp_path: Path) -> None:
+    """Also of the same model: the serial tells."""
+    office = Office()
+    office.stand(1, KYOCERA)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            old = collector.roster.at(office.at(1))
+            assert old is not None
+            office.stand(1, KYOCERA, serial="NEW4711")
+            await until(lambda: len(collector.roster) == 2)
+            new = collector.roster.at(office.at(1))
+            assert new is not None
+            assert new is not old
+            assert (new.row.serial, old.row.serial) != (old.row.serial, new.row.serial)
+            assert old.displaced
+            assert old.row.state == "silent"
+            last = new.row.last_seen
+            await until(lambda: new.row.last_seen != last, 15.0)
+            problems = (await handlers(collector)["platen.collector.Status"]({}))["problems"]
+            assert [p["code"] for p in problems] == ["exchanged"]
+        # The old one's readings stay its own.
+        db = tmp_path / "platen.db"
+        assert codes(db, old.row.id) == ["printer.found", "printer.exchanged"]
+        assert codes(db, new.row.id) == ["printer.found"]
+        async with collecting(tmp_path) as again:
+            asked = office.packets(1)
+            await until(lambda: office.packets(1) > asked, 20.0)
+            assert len(again.roster) == 2
+            displaced = again.roster.get(old.row.id)
+            assert displaced is not None
+            assert displaced.displaced
+
+
+async def test_once_down_once_up(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    office.stand(2, BROTHER)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            office.down(1)
+            await until(lambda: known.row.state == "silent", 40.0)
+            assert known.row.failures == schedule.SILENT_AFTER
+            assert known.row.last_error == "no-answer"
+            assert known.row.last_error_text is not None
+            assert office.at(1) in known.row.last_error_text
+            status = await handlers(collector)["platen.collector.Status"]({})
+            assert (status["printers"], status["answering"], status["silent"]) == (2, 1, 1)
+            assert [(p["code"], p["printer"]) for p in status["problems"]] == [("no-answer", known.row.id)]
+            office.down(1, False)
+            collector.ask_soon(known.row.id)
+            await until(lambda: known.row.state == "active")
+    assert codes(tmp_path / "platen.db", known.row.id) == ["printer.found", "printer.silent", "printer.answers"]
+
+
+async def test_a_silent_printer_comes_back_with_the_next_discovery(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            collector.rest(known.row.id)
+            collector.roster.change(known, state="silent")
+            await look(collector)
+            await until(lambda: known.row.state == "active")
+            assert len(collector.roster) == 1
+
+
+async def test_the_wrong_community_then_the_right_one(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP, community="printers")
+    office.stand(2, BROTHER)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            assert [k.row.address for k in collector.roster] == [office.at(2)]
+            # As the page does it, from another connection; nobody tells the collector.
+            await collector.worker.run(settings.put, "snmp.communities", ["public", "printers"], "you")
+            await until(lambda: len(collector.roster) == 2, 30.0)
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            assert known.row.community_index == 1
+            # In another order it is found again, without being walked.
+            walked = office.stations[1].counts.requests["getbulk"]
+            await collector.worker.run(settings.put, "snmp.communities", ["printers", "public"], "you")
+            await until(lambda: known.row.community_index == 0 and not known.row.failures, 30.0)
+            assert office.stations[1].counts.requests["getbulk"] == walked
+    assert "printers" not in repr(collector.access)
+
+
+async def test_slow_lossy_and_lying_agents_hold_up_nobody(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, KYOCERA, delay=0.15, jitter=0.05)
+    office.stand(2, HP, loss=0.1)
+    office.stand(3, BROTHER, lie="loop")
+    office.stand(4, LEXMARK, lie="garbage")
+    office.stand(5, "oki-c650dn")
+    async with office:
+        configure(tmp_path / "platen.db", office, snmp__retries=3)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            good = collector.roster.at(office.at(5))
+            assert good is not None
+            assert collector.roster.at(office.at(1)) is not None
+            last = good.row.last_seen
+            await until(lambda: good.row.last_seen != last, 12.0)
+            scan = await handlers(collector)["platen.collector.ScanStatus"]({})
+    for entry in scan["found"]:
+        if entry["verdict"] == "failed":
+            assert re.fullmatch(r"[a-z-]+", entry["code"])
+            assert entry["sentence"]
+    assert all(s.counts.most_per_second < 400 for s in office.stations.values())
+
+
+async def test_a_general_purpose_agent_gets_the_other_question_next_time(tmp_path: Path) -> None:
+    """Never more than 100 octets at a discovery, and the printer behind such an agent is found at the second."""
+    office = Office()
+    office.stand(1, "linux-server")
+    office.stand(2, HP, object_id=NET_SNMP)
+    office.stand(3, "linux-server", object_id="1.3.6.1.4.1.99999.1")
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            assert not len(collector.roster)
+            requests = office.stations[1].counts.requests
+            assert (requests["get"], requests["getnext"]) == (1, 0)
+            assert office.octets(1) <= 100
+            # An unlisted number gets a second question at once, and no third.
+            requests = office.stations[3].counts.requests
+            assert (requests["get"], requests["getnext"]) == (1, 1)
+            before = office.octets(1)
+            await look(collector)
+            assert [k.row.address for k in collector.roster] == [office.at(2)]
+            requests = office.stations[1].counts.requests
+            assert (requests["get"], requests["getnext"]) == (1, 1)
+            assert office.octets(1) - before <= 100
+            requests = office.stations[3].counts.requests
+            assert (requests["get"], requests["getnext"]) == (2, 1)
+            await look(collector)
+            requests = office.stations[1].counts.requests
+            assert (requests["get"], requests["getnext"]) == (2, 1)
+        async with collecting(tmp_path) as collector:
+            await look(collector)
+            assert requests["getnext"] == 2, "it is remembered over a restart"
+
+
+async def test_the_budget_is_kept(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    office.stand(2, BROTHER)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            other = collector.roster.at(office.at(2))
+            assert known is not None
+            assert other is not None
+            counts = office.stations[1].counts
+            spent = collector.budget.spent(known.row.id, mono())
+            # The sweep's own question belongs to nobody yet.
+            assert counts.packets_received + counts.packets_sent - spent.packets in range(5)
+            collector.budget.allowed = Amount(spent.packets, 1 << 30)
+            asked, seen = counts.packets_received, other.row.last_seen
+            status = await handlers(collector)["platen.collector.Status"]({})
+            assert ("over-budget", known.row.id) in {(p["code"], p.get("printer")) for p in status["problems"]}
+            assert status["budget"]["printers"][known.row.id]["packets_hour"] == spent.packets
+            with pytest.raises(Exception, match="asked enough"):
+                await handlers(collector)["platen.collector.PollNow"]({"printer": known.row.id})
+            collector.budget.allowed = Amount(max(spent.packets, 1), 1 << 30)
+            collector.ask_soon(known.row.id)
+            await asyncio.sleep(0.5)
+            assert counts.packets_received == asked
+            collector.budget.allowed = Amount(1 << 20, 1 << 30)
+            collector.ask_soon(known.row.id)
+            await until(lambda: counts.packets_received > asked)
+            await until(lambda: other.row.last_seen != seen)
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    """A problem is shown, printers are read on, and when there is room again everything newest is there."""
+    office = Office()
+    for n, name in enumerate(PRINTERS[:4], 1):
+        office.stand(n, name)
+    database = tmp_path / "platen.db"
+    async with office:
+        configure(database, office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            await until(lambda: not collector.writer)
+            stored = query(database, "SELECT printer, n, time FROM reading")
+            await collector.worker.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
+            # Grown by one transaction, so that the free pages are used up.
+            for known in collector.roster:
+                collector.writer.raw(known.row.id, "t", [(f"1.3.{i}", 4, bytes(200)) for i in range(2_000)])
+                collector.writer.raw(known.row.id, "t", [(f"1.3.{i}", 4, i.to_bytes(4, "big") * 50) for i in range(2_000)])
+                collector.ask_soon(known.row.id)
+            await until(lambda: collector.store_problem is not None)
+            status = await handlers(collector)["platen.collector.Status"]({})
+            assert status["problems"][0]["code"] == "disk-full"
+            assert status["unwritten"] > 0
+            seen = [k.row.last_seen for k in collector.roster]
+            await until(lambda: all(k.row.last_seen != t for k, t in zip(collector.roster, seen, strict=True)), 15.0)
+            assert query(database, "SELECT printer, n, time FROM reading")[: len(stored)] == stored
+            await collector.worker.run(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
+            await until(lambda: collector.store_problem is None and not len(collector.writer), 30.0)
+            status = await handlers(collector)["platen.collector.Status"]({})
+            assert status["problems"] == []
+            newest = {k.row.id: k.row.last_seen for k in collector.roster}
+            on_disk = await collector.worker.run(readings.all_latest)
+            assert all(on_disk[p].time >= t for p, t in newest.items() if t)
+    consistent(database)
+
+
+async def test_settings_are_in_force_at_once(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office, poll__status_s=3_600)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            last = known.row.last_seen
+            await collector.worker.run(settings.put, "poll.status_s", 5, "you")
+            await until(lambda: known.row.last_seen != last, 10.0)
+            # Whoever is excluded is not asked any more.
+            await collector.worker.run(settings.put, "discovery.exclude", [office.at(1)], "you")
+            await handlers(collector)["platen.collector.Reload"]({})
+            await until(lambda: not collector._visits)
+            asked = office.packets(1)
+            collector.ask_soon(known.row.id)
+            with pytest.raises(Exception, match="excluded"):
+                await handlers(collector)["platen.collector.PollNow"]({"printer": known.row.id})
+            with pytest.raises(Exception, match="excluded"):
+                await handlers(collector)["platen.collector.Test"]({"address": office.at(1)})
+            await asyncio.sleep(0.3)
+            assert office.packets(1) == asked
+            await collector.worker.run(settings.put, "discovery.exclude", [], "you")
+            await until(lambda: office.packets(1) > asked, 10.0)
+
+
+async def test_pause_name_and_place(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            wish = handlers(collector)["platen.collector.SetPrinter"]
+            await wish({"printer": known.row.id, "name": " Front desk ", "location": "1st floor", "paused": True})
+            asked = office.packets(1)
+            collector.ask_soon(known.row.id)
+            await asyncio.sleep(0.5)
+            assert office.packets(1) == asked
+            await wish({"printer": known.row.id, "location": None})
+        async with collecting(tmp_path) as collector:
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            assert (known.row.name, known.row.location, known.row.state) == ("Front desk", None, "paused")
+            await handlers(collector)["platen.collector.SetPrinter"]({"printer": known.row.id, "paused": False})
+            await until(lambda: office.packets(1) > asked)
+            for wrong in ({"printer": "nobody"}, {"printer": 5}, {}, {"printer": known.row.id, "name": "a\nb"}):
+                with pytest.raises(Exception, match=r"no printer|not right|printable"):
+                    await handlers(collector)["platen.collector.SetPrinter"](wrong)
+
+
+async def test_a_test_reads_and_saves_nothing(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    office.stand(2, "hp-laserjet-p2055dn", v1=True)
+    office.stand(3, "ups-1500")
+    async with office:
+        configure(tmp_path / "platen.db", office, discovery__ranges=[office.at(99)])
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            wish = handlers(collector)["platen.collector.Test"]
+            answer = await wish({"address": office.at(1)})
+            assert answer["reading"]["printer"]["vendor"] == "HP"
+            assert (await wish({"address": office.at(2)}))["reading"]["meters"]
+            with pytest.raises(Exception, match="not a printer"):
+                await wish({"address": office.at(3)})
+            with pytest.raises(Exception, match="did not answer|listen"):
+                await wish({"address": office.at(98)})
+            with pytest.raises(Exception, match="private"):
+                await wish({"address": "8.8.8.8"})
+            with pytest.raises(Exception, match="one address"):
+                await wish({"address": f"{office.at(1)}-{office.at(2)}"})
+            assert not len(collector.roster)
+            assert not collector.writer
+    assert office.overlaps() == 0
+
+
+async def test_polls_go_on_while_it_looks(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            await collector.worker.run(settings.put, "discovery.rate", 5, "you")
+            await collector.reload()
+            wishes = handlers(collector)
+            await wishes["platen.collector.Scan"]({"targets": [f"{office.prefix}.0/24"]})
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            last = known.row.last_seen
+            await until(lambda: known.row.last_seen != last, 10.0)
+            scan = await wishes["platen.collector.ScanStatus"]({})
+            assert scan["running"]
+            assert 0 < scan["asked"] < scan["total"] == 254
+            assert scan["rate"] == 5
+            assert scan["eta_s"] > 30
+            with pytest.raises(Exception, match="already running"):
+                await wishes["platen.collector.Scan"]({})
+            with pytest.raises(Exception, match="backwards"):
+                await wishes["platen.collector.Scan"]({"targets": ["10.0.0.9-10.0.0.1"]})
+            await wishes["platen.collector.ScanStop"]({})
+            await discovered(collector)
+            assert (await wishes["platen.collector.ScanStatus"]({}))["stopped"]
+
+
+async def test_a_second_address_of_one_printer(tmp_path: Path) -> None:
+    """Cable and radio: it is one printer, it does not move to and fro, and the second address costs little."""
+    office = Office()
+    office.stand(1, KYOCERA)
+    async with office:
+        configure(tmp_path / "platen.db", office, poll__status_s=600)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            office.stand(2, KYOCERA)
+            await look(collector)
+            assert [k.row.address for k in collector.roster] == [office.at(1)]
+            before = office.octets(2)
+            await look(collector)
+            assert office.octets(2) - before <= 100
+            scan = await handlers(collector)["platen.collector.ScanStatus"]({})
+            assert {e["address"]: e["verdict"] for e in scan["found"]} == {
+                office.at(1): "known",
+                office.at(2): "known",
+            }
+            # When the first one falls silent, the second is where it lives.
+            office.down(1)
+            known = collector.roster.at(office.at(1))
+            assert known is not None
+            collector.roster.change(known, state="silent", failures=3)
+            await look(collector)
+            assert known.row.address == office.at(2)
+    assert codes(tmp_path / "platen.db", known.row.id).count("printer.moved") == 1
+
+
+async def test_nothing_is_due_nothing_is_done(tmp_path: Path) -> None:
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office, poll__status_s=3_600, store__commit_s=30)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            await until(lambda: not collector.writer)
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            await asyncio.sleep(3.0)
+            after = resource.getrusage(resource.RUSAGE_SELF)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert busy < 0.15, f"{busy:.3f} s of CPU in 3 idle seconds"
+
+
+def consistent(database: Path) -> None:
+    """Every reading in the store exactly once in the outbox, and the other way round; the chain of changes leads
+    to what the store calls the latest."""
+    records, said = told(database)
+    keys = [(r.printer, r.stamp.time, r.stamp.mono) for r in records]
+    assert len(set(keys)) == len(keys), "a reading twice"
+    rows = query(database, "SELECT p.id, r.time, r.mono FROM reading r JOIN printer p ON p.no = r.printer")
+    # A record that only confirms has no row of its own.
+    news = [k for k, r in zip(keys, records, strict=True) if r.full is not None or (r.change and r.change.sections)]
+    assert sorted(news) == sorted(rows)  # type: ignore[type-var]
+    seqs = [seq for (seq,) in query(database, "SELECT seq FROM outbox ORDER BY seq")]
+    assert seqs == list(range(1, len(seqs) + 1))
+    followed: dict[str, Reading] = {}
+    for record in records:
+        if record.full is not None:
+            followed[record.printer] = record.full
+        else:
+            assert record.change is not None
+            followed[record.printer] = apply(followed[record.printer], record.change)
+    from appliance.store.database import open_database
+
+    db = open_database(database)
+    try:
+        assert set(followed) == {p.id for p in printers.all_printers(db)}
+        for printer, reading in readings.all_latest(db).items():
+            for section in ("status", "meters", "supplies", "alerts", "inputs", "printer"):
+                assert getattr(followed[printer], section) == getattr(reading, section), section
+    finally:
+        db.close()
+    found = [e.printer for e in said if e.code == "printer.found"]
+    assert sorted(found) == sorted(followed), "found once, and never without a reading"
