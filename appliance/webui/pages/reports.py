@@ -50,6 +50,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     entries, older, waiting, totals, host, paused = await run(request, _stored, schema, before)
     failed = isinstance(uplink, PlatenError)
     t = request[VISITOR].t
+    done = request.query.get("done", "")
     story = None
     if isinstance(uplink, PlatenError):
         story = errors.tell_error(t, uplink)
@@ -73,7 +74,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         paused=paused,
         uplink=None if failed else uplink,
         story=story,
-        flash=t.gettext(_DONE[request.query["done"]]) if request.query.get("done") in _DONE else "",
+        flash=t.gettext(_DONE[done]) if done in _DONE else "",
     )
 
 
