@@ -66,7 +66,7 @@ def test_what_is_blanked_is_blanked_wherever_it_is_repeated() -> None:
         address="10.0.0.9",
     )
     assert found["1.3.6.1.2.1.25.3.2.1.3.1"] == (
-        b"ECOSYS; S/N VCF0000000; xxx-xxxxx; 00:17:C8:00:00:00; 0017c8000000; 0.0.0.0"
+        b"ECOSYS; S/N VCF0000000; xxx-xxxxx; 00:17:c8:00:00:00; 0017c8000000; 0.0.0.0"
     )
 
 
@@ -121,19 +121,17 @@ def test_profiles_keep_what_they_read_but_for_identity() -> None:
                 assert rules[source.oid] == "blank", profile.name
 
 
-_OIDS = st.sampled_from(
-    [SERIAL, "1.3.6.1.2.1.1.5.0", f"{KYOCERA}.9.0", "1.3.6.1.2.1.43.11.1.1.6.1.1", "1.3.6.1.2.1.1.1.0"]
-)
+_OIDS = st.sampled_from([SERIAL, "1.3.6.1.2.1.1.5.0", f"{KYOCERA}.9.0", "1.3.6.1.2.1.1.1.0"])
 
 
-@given(st.dictionaries(_OIDS, st.binary(max_size=40)))
-def test_anything_can_be_redacted_twice_over(values: dict[str, bytes]) -> None:
-    once = redact([text(o, v) for o, v in values.items()], vendor_tree=KYOCERA)
-    assert [v.oid for v in once.varbinds] == sorted(values, key=oid_key)
-    name = values.get("1.3.6.1.2.1.1.5.0", b"").strip(b"\0 ")
-    if len(name) >= 4 and name != b"0" * len(name) and any(chr(b).isalnum() for b in name) and name.isascii():
-        masked = {v.value for v in once.varbinds}
-        assert name not in masked or name == bytes(len(name))
+@given(st.dictionaries(_OIDS, st.binary(max_size=40)), st.text("abcDEF-", min_size=4, max_size=12))
+def test_no_octets_upset_it_and_no_name_gets_through(values: dict[str, bytes], name: str) -> None:
+    values["1.3.6.1.2.1.1.5.0"] = name.encode()
+    values["1.3.6.1.2.1.1.1.0"] = values.get("1.3.6.1.2.1.1.1.0", b"") + b" of " + name.encode()
+    done = redact([text(o, v) for o, v in values.items()], vendor_tree=KYOCERA)
+    assert [v.oid for v in done.varbinds] == sorted(values, key=oid_key)
+    if name.strip("-"):
+        assert not any(isinstance(v.value, bytes) and name.encode() in v.value for v in done.varbinds)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +152,6 @@ def test_recordings_still_read_after_it(walk: Path, tmp_path: Path) -> None:
     assert isinstance(serial, bytes)
     assert isinstance(name, bytes)
     for secret in (s.strip(b"\0 ") for s in (serial, name)):
-        if len(secret) >= 6 and not secret.strip(b"0xX"):
-            continue
-        holders = [
-            v.oid
-            for v in after.values()
-            if len(secret) >= 6 and isinstance(v.value, bytes) and secret in v.value
-        ]
-        assert holders == []
+        if len(secret) >= 6 and secret.strip(b"0xX"):
+            assert [v.oid for v in after.values() if isinstance(v.value, bytes) and secret in v.value] == []
     assert any(v.tag == OBJECT_IDENTIFIER for v in after.values())
