@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted. UsageError or RecordingError where that cannot begin."""
+    if args.stats and not args.stats.absolute().parent.is_dir():
+        raise UsageError(f"{args.stats} cannot be written: its folder does not exist")
     stations = load(args.files, args.listen, live=args.live)
     return asyncio.run(_serve(stations, parse_listen(args.listen)[1], args.stats))
 
@@ -113,7 +115,10 @@ async def _serve(stations: list[Station], port: int, stats: Path | None) -> int:
             print(line, flush=True)
         await stop.wait()
         if stats:
-            statistics.write(stats, server.statistics())
+            try:
+                statistics.write(stats, server.statistics())
+            except OSError as e:
+                raise UsageError(f"{stats} cannot be written: {e.strerror}") from None
     return 0
 
 

@@ -182,6 +182,8 @@ class Live:
             if isinstance(what, str):
                 if what in counted and isinstance(value, int):
                     self._mib.put(at, (value + pages) % _WRAP)
+                elif what in counted and isinstance(value, bytes) and value.isdigit():
+                    self._mib.put(at, str(int(value) + pages).encode())
             elif isinstance(value, bytes):
                 self._mib.put(at, _add_to_records(value, what, counted, pages))
         for supply in self._supplies:

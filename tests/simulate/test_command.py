@@ -97,6 +97,12 @@ def test_where_to_listen_is_checked(text: str) -> None:
         command.parse_listen(text)
 
 
+def test_a_place_for_the_counts_that_is_not_there() -> None:
+    ended = run(str(KYOCERA), "--stats", "/nowhere/counts.json")
+    assert ended.returncode == 2
+    assert "/nowhere/counts.json cannot be written" in ended.stderr
+
+
 def test_two_at_one_address() -> None:
     with pytest.raises(UsageError, match=r"both answer at 127\.0\.0\.1"):
         command.load([str(KYOCERA), f"{KYOCERA},at=127.0.0.1"])

@@ -103,6 +103,15 @@ def test_brothers_byte_table_counts_too() -> None:
     assert 0 <= change[0x06] <= total
 
 
+def test_a_counter_written_as_text_counts_too() -> None:
+    mib = device("zebra-zt411")
+    live = Live(mib, "a", 0.0)
+    live.update(HOUR)
+    labels = mib.value("1.3.6.1.4.1.10642.200.17.6.0")
+    assert isinstance(labels, bytes)
+    assert int(labels) > 102_955
+
+
 def test_toner_falls_and_is_replaced_before_it_is_gone() -> None:
     mib = device("kyocera-ecosys-m5526cdw")
     live = Live(mib, "b", 0.0)

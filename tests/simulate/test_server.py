@@ -15,6 +15,7 @@ import pytest
 
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.message import GET, V2C, decode_message, encode_request
+from appliance.simulate import command
 
 from .conftest import KYOCERA, ROOT, Lan
 
@@ -80,7 +81,7 @@ def test_each_reply_leaves_from_the_address_that_was_asked(lan: Start) -> None:
         asked = {(running.host(n), running.port): n + 1 for n in range(40)}
         for address, number in asked.items():
             sock.sendto(get(NAME, request_id=number), address)
-        for _ in asked:
+        while asked:
             data, source = sock.recvfrom(2048)
             assert decode_message(data).request_id == asked.pop(source)
 
@@ -138,6 +139,13 @@ def test_slow_asleep_and_down(lan: Start) -> None:
     assert running.ask(get(NAME), 1)
     assert time.monotonic() - start < 0.3
     assert running.ask(get(NAME), 2, timeout=0.3) is None
+
+
+def test_jitter_spreads_the_answers() -> None:
+    station = command.load([f"{KYOCERA},delay=0.1,jitter=0.3"])[0]
+    waits = [answer[0] for n in range(1, 50) if (answer := station.ask(get(NAME, request_id=n), 0))]
+    assert len(waits) == 49
+    assert 0.1 <= min(waits) < 0.2 < 0.3 < max(waits) <= 0.4
 
 
 def test_loss_is_the_share_it_says(lan: Start) -> None:

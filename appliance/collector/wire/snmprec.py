@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from appliance.collector.wire import ber
 from appliance.collector.wire.value import (
     COUNTER32,
     COUNTER64,
@@ -28,7 +29,14 @@ from appliance.model.errors import RecordingError
 MOST_LINES = 200_000
 MOST_OCTETS = 64 * 1024
 
-_NUMBERS = {INTEGER, COUNTER32, GAUGE32, TIME_TICKS, COUNTER64}
+_U32 = (0, (1 << 32) - 1)
+_NUMBERS = {
+    INTEGER: (-(1 << 31), (1 << 31) - 1),
+    COUNTER32: _U32,
+    GAUGE32: _U32,
+    TIME_TICKS: _U32,
+    COUNTER64: (0, (1 << 64) - 1),
+}
 _OCTETS = {OCTET_STRING, OPAQUE, IP_ADDRESS}
 
 
@@ -55,8 +63,7 @@ def _line(line: str) -> Varbind:
         raise ValueError("not OID|TAG|VALUE")
     oid, tag_text, text = parts
     oid = oid.strip().lstrip(".")
-    if not all(a.isascii() and a.isdigit() and len(a) <= 10 for a in oid.split(".")) or oid.count(".") > 127:
-        raise ValueError(f"{oid[:40]!r} is not an OID")
+    ber.oid(oid)
     hexed = tag_text.endswith("x")
     if not tag_text.removesuffix("x").isdigit():
         raise ValueError(f"{tag_text[:10]!r} is not a tag")
@@ -66,6 +73,9 @@ def _line(line: str) -> Varbind:
     value: Value
     if tag in _NUMBERS:
         value = int.from_bytes(bytes.fromhex(text), "big", signed=tag == INTEGER) if hexed else int(text)
+        low, high = _NUMBERS[tag]
+        if not low <= value <= high:
+            raise ValueError(f"{value} does not fit type {tag}")
     elif tag == IP_ADDRESS and not hexed:
         octets = [int(part) for part in text.split(".")] if text else []
         value = bytes(octets)
@@ -73,8 +83,8 @@ def _line(line: str) -> Varbind:
         value = bytes.fromhex(text) if hexed else text.encode("utf-8", "surrogateescape")
     elif tag == OBJECT_IDENTIFIER:
         value = text.strip().lstrip(".")
-        if value and not all(a.isascii() and a.isdigit() for a in value.split(".")):
-            raise ValueError(f"{text[:40]!r} is not an OID")
+        if value:
+            ber.oid(value)
     elif tag == NULL or 0x80 <= tag <= 0x82:
         value = None
     else:
