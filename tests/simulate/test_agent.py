@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.collector.wire.message import (
@@ -149,6 +149,7 @@ def test_a_file_may_name_an_oid_of_nothing() -> None:
     assert mib.value("1.3.6.1.2.1.1.2.0") == "0.0"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_whatever_arrives_ends_in_silence_or_a_reply(data: bytes) -> None:
     reply = Agent(Mib(VARBINDS), Behaviour()).ask(data).reply
@@ -156,6 +157,7 @@ def test_whatever_arrives_ends_in_silence_or_a_reply(data: bytes) -> None:
         decode_message(reply)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_mutated_requests_end_in_silence_or_a_reply(data: st.DataObject) -> None:
     octets = bytearray(encode_request(V2C, b"public", GETBULK, 1, OIDS[:3], max_repetitions=3))
@@ -169,6 +171,7 @@ def test_mutated_requests_end_in_silence_or_a_reply(data: st.DataObject) -> None
 arcs = st.lists(st.integers(0, 300), min_size=0, max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(arcs, min_size=1, max_size=30), arcs)
 def test_getnext_is_the_smallest_object_behind(names: list[list[int]], asked: list[int]) -> None:
     oids = sorted({".".join(map(str, [1, 3, *a])) for a in names}, key=oid_key)

@@ -128,16 +128,16 @@ def test_ipv6_has_a_socket_of_its_own(lan: Start) -> None:
 
 
 def test_slow_asleep_and_down(lan: Start) -> None:
-    running = lan(f"{KYOCERA},delay=0.3", f"{KYOCERA},sleep=0.4", f"{KYOCERA},down")
+    running = lan(f"{KYOCERA},delay=0.3", f"{KYOCERA},sleep=1.5", f"{KYOCERA},down")
     start = time.monotonic()
     assert running.ask(get(NAME), 0)
-    assert 0.3 <= time.monotonic() - start < 2
+    assert time.monotonic() - start >= 0.3
+    start = time.monotonic()
+    assert running.ask(get(NAME), 1, timeout=10)
+    assert time.monotonic() - start >= 1.5
     start = time.monotonic()
     assert running.ask(get(NAME), 1)
-    assert 0.4 <= time.monotonic() - start < 2
-    start = time.monotonic()
-    assert running.ask(get(NAME), 1)
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 1.5
     assert running.ask(get(NAME), 2, timeout=0.3) is None
 
 
@@ -162,12 +162,17 @@ def test_loss_is_the_share_it_says(lan: Start) -> None:
 
 
 def test_a_burst_restarts_it(lan: Start) -> None:
-    running = lan(f"{KYOCERA},restart-on-burst=5")
-    for number in range(5):
-        assert running.ask(get(NAME, request_id=number + 1))
-    assert running.ask(get(NAME, request_id=9), timeout=0.2) is None
-    assert running.ask(get(NAME, request_id=10), timeout=0.2) is None
-    assert running.statistics()["devices"][running.host()]["restarts"] == 1
+    running = lan(f"{KYOCERA},restart-on-burst=20")
+    assert running.ask(get(NAME))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((running.host(), running.port))
+        for number in range(40):
+            sock.send(get(NAME, request_id=number + 1))
+        assert running.ask(get(NAME, request_id=99), timeout=0.3) is None
+    counts = running.statistics()["devices"][running.host()]
+    assert counts["restarts"] == 1
+    assert counts["packets_sent"] == 20
+    assert counts["most_per_second"] > 20
 
 
 def test_live_moves_and_without_it_nothing_does(lan: Start) -> None:
