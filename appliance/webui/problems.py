@@ -94,7 +94,9 @@ def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple
 def problems(t: Locale, facts: Facts) -> list[Problem]:
     """Everything worth doing something about, what stops work first."""
     results = health.run_all(facts.health)
-    found = [_told(t, facts, r) for r in health.problems(results) if r.light != "printers" or r.key == _ALL_SILENT]
+    found = [
+        _told(t, facts, r) for r in health.problems(results) if r.light != "printers" or r.key == _ALL_SILENT
+    ]
     told = any(p.code == _ALL_SILENT for p in found)
     found += [*_reported(t, facts), *_printers(t, facts, silent=not told)]
     return sorted(found, key=lambda p: p.state != "bad")
@@ -148,7 +150,11 @@ def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, 
 def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
     """A finding of a check, with the page where something can be done about it."""
     fields = dict(result.fields)
-    if "reason" in fields and isinstance(facts.uplink, UplinkStatus) and (error := facts.uplink.error) is not None:
+    if (
+        "reason" in fields
+        and isinstance(facts.uplink, UplinkStatus)
+        and (error := facts.uplink.error) is not None
+    ):
         story = errors.tell_error(t, PlatenError(error.sentence, hint=error.hint, code=error.code))
         fields["reason"] = story.happened.rstrip(".")
     text = t.gettext(result.sentence).format(**fields)
