@@ -9,6 +9,7 @@ place or a device is blanked wherever it turns up again.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import sys
@@ -20,12 +21,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from appliance import __version__
-from appliance.cli import Commands, Run, plain
-from appliance.cli_printers import KEYS, Progress, add_access, asker, resolve, split_port
+from appliance.cli import Commands, Progress, Run, plain
+from appliance.cli_printers import KEYS
 from appliance.collector.wire.value import IP_ADDRESS, OCTET_STRING, Varbind, oid_key, under
-from appliance.model.errors import NotAPrinter, RecordingError, UsageError
+from appliance.model.errors import NoAnswer, NotAPrinter, RecordingError, UsageError
 
 if TYPE_CHECKING:
+    from appliance.collector.ask.asker import Asker
     from appliance.collector.read.profile import Profiles, Source
 
 MOST_VARBINDS = 20_000
@@ -208,17 +210,20 @@ def add(commands: Commands) -> None:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Run:
+    from appliance.collector import query
+
     parser.add_argument("host", metavar="HOST[:PORT]", help="an address or a name")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it here; - is stdout")
     parser.add_argument(
         "--preview", action="store_true", help="show each text that stays and what was blanked"
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_access(parser)
+    query.add_access(parser)
     return _record
 
 
 async def _record(args: argparse.Namespace) -> int:
+    from appliance.collector import query
     from appliance.collector.read.profile import load_profiles
     from appliance.collector.wire import snmprec
 
@@ -226,9 +231,9 @@ async def _record(args: argparse.Namespace) -> int:
         raise UsageError("Where to?", hint="Give -o FILE, or --preview to look first")
     if args.output not in (None, "-") and _exists(args.output) and not args.force:
         raise UsageError(f"{args.output} exists", hint="Choose another name, or give --force")
-    host, port = split_port(args.host)
-    address = await resolve(host)
-    varbinds, vendor_tree = await _walk(args, address, port)
+    host, port = query.split_port(args.host)
+    address = await asyncio.to_thread(query.resolve, host, port)
+    varbinds, vendor_tree = await _walk_first(query.askers(args, address, port))
     done = redact(varbinds, vendor_tree=vendor_tree, address=address, read=rules_of(load_profiles()))
     if args.preview:
         _show(done)
@@ -247,12 +252,24 @@ async def _record(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list[Varbind], str | None]:
+async def _walk_first(askers: Sequence[Asker]) -> tuple[list[Varbind], str | None]:
+    """By the first of them that is answered."""
+    failed: NoAnswer | None = None
+    for asker in askers:
+        try:
+            return await _walk(asker)
+        except NoAnswer as e:
+            failed = failed or e
+    assert failed is not None
+    raise failed
+
+
+async def _walk(one: Asker) -> tuple[list[Varbind], str | None]:
+    """What `_RULES` names and the vendor's own tree; and that tree's OID."""
     progress = Progress()
     roots = sorted(
         (o for o in _RULES if not any(under(o, other) and o != other for other in _RULES)), key=oid_key
     )
-    one = asker(args, address, port)
     try:
         [sys_object_id] = await one.get(["1.3.6.1.2.1.1.2.0"])
         vendor_tree = _enterprise(sys_object_id.value)
@@ -260,7 +277,7 @@ async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list
             roots = sorted({*roots, vendor_tree}, key=oid_key)
         varbinds: list[Varbind] = []
         for root in roots:
-            progress.show(f"{address}: {len(varbinds)} objects, at {root}")
+            progress.show(f"{one.address}: {len(varbinds)} objects, at {root}")
             varbinds += await one.walk([root], most=MOST_VARBINDS - len(varbinds))
             if len(varbinds) >= MOST_VARBINDS:
                 print(f"Stopped at {MOST_VARBINDS} objects", file=sys.stderr)
@@ -269,7 +286,7 @@ async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list
         progress.clear()
         await one.close()
     if not any(under(v.oid, "1.3.6.1.2.1.43") for v in varbinds):
-        raise NotAPrinter(f"{address} has nothing of the Printer-MIB")
+        raise NotAPrinter(f"{one.address} has nothing of the Printer-MIB")
     return varbinds, vendor_tree
 
 

@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.cli import Progress
 from appliance.cli_box import Log, start_unless
-from appliance.cli_printers import Progress
 from appliance.model.errors import PlatenError, UsageError
 from appliance.supervise import Supervisor, stop_signals
 from demo import stage
