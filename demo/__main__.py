@@ -88,12 +88,9 @@ async def _demo(args: argparse.Namespace, where: Path) -> int:
     )
     with stop_signals() as stop:
         try:
-            broker, *others = set_up.programs
-            if not (
-                await start_unless(stop, supervisor, [broker])
-                and await start_unless(stop, supervisor, others)
-            ):
-                return 0
+            for programs in (set_up.around, set_up.box):
+                if not await start_unless(stop, supervisor, programs):
+                    return 0
             _tell(set_up)
             there = await _until_all_there(set_up, tally, stop, began + args.deadline)
             if stop.is_set() and not args.once:

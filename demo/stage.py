@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,10 @@ FASTER: dict[str, Value] = {
 """A box in an office takes its time; somebody who watches should see something happen."""
 
 
+_SERIAL = re.compile(rb"^1\.3\.6\.1\.2\.1\.43\.5\.1\.1\.17\.1\|4x?\|(\S{5,})", re.MULTILINE)
+"""prtGeneralSerialNumber in a recording."""
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """TCP on 127.0.0.1, but for `snmp`: UDP on every simulated address."""
 
@@ -48,15 +53,16 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """`programs` in the order they start: the broker, then all others. `expected` are the addresses of the simulated
-    printers. `setup_code` is None once the page has a password."""
+    """`around` starts before the box, as a network is there before what is plugged in. `expected` are the addresses
+    of the simulated printers. `setup_code` is None once the page has a password."""
 
     folder: Path
     paths: Paths
     box_id: str
     setup_code: str | None
     ports: Ports
-    programs: list[Program]
+    around: list[Program]
+    box: list[Program]
     expected: frozenset[str]
 
     @property
@@ -85,7 +91,7 @@ def prepare(folder: Path, ports: Ports, *, walks: Path | None) -> Stage:
     broker = Broker(folder / "broker", tenant=TENANT, boxes=[who.box_id], host=LOOPBACK, port=ports.broker)
     broker.prepare(authority)
     code = None if _set_up(paths, ports) else who.setup_code
-    words = list(lan.arguments(walks=walks))
+    words = list(_each_once(lan.arguments(walks=walks)))
     python = [sys.executable, "-m"]
     portal_options = {
         "state": folder / "portal",
@@ -96,7 +102,7 @@ def prepare(folder: Path, ports: Ports, *, walks: Path | None) -> Stage:
         "cert": portal.certificate,
         "key": portal.key,
     }
-    programs = [
+    around = [
         Program(
             name="broker",
             command=broker.command,
@@ -119,7 +125,6 @@ def prepare(folder: Path, ports: Ports, *, walks: Path | None) -> Stage:
             name="portal",
             command=[*python, "fleet.cli", *_options(portal_options)],
         ),
-        *services(paths, f"{LOOPBACK}:{ports.page}"),
     ]
     return Stage(
         folder=folder,
@@ -127,7 +132,8 @@ def prepare(folder: Path, ports: Ports, *, walks: Path | None) -> Stage:
         box_id=who.box_id,
         setup_code=code,
         ports=ports,
-        programs=programs,
+        around=around,
+        box=services(paths, f"{LOOPBACK}:{ports.page}"),
         expected=frozenset(_printers(words)),
     )
 
@@ -179,6 +185,18 @@ def _set_up(paths: Paths, ports: Ports) -> bool:
         return sessions.secret(db, "password") is not None
     finally:
         db.close()
+
+
+def _each_once(words: Iterable[str]) -> Iterator[str]:
+    """Without recordings of one and the same printer, which the box would rightly show once."""
+    seen: set[bytes] = set()
+    for word in words:
+        file = Path(word.split(",")[0])
+        found = _SERIAL.search(file.read_bytes())
+        if found is None or found[1] not in seen:
+            yield word
+        if found is not None:
+            seen.add(found[1])
 
 
 def _printers(words: list[str]) -> Iterator[str]:
