@@ -13,9 +13,11 @@ import msgspec
 
 from appliance.model.errors import StoreError
 from appliance.store import outbox, printers
+from appliance.store.database import open_database as box_database
 from appliance.store.worker import Worker
 from demo.stage import Stage
-from fleet.store import Reader, open_database
+from fleet.store import Reader
+from fleet.store import open_database as portal_database
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -85,39 +87,54 @@ class Difference(msgspec.Struct, frozen=True):
         return not (self.missing or self.twice or self.strange or self.gaps or self.refused)
 
 
-def compare(box_database: Any, portal: Path, box: str) -> Difference:
-    """Every reading of the box's store beside every record of the portal's, each by printer, boot and the monotonic
+def compare(box: Path, portal: Path, name: str) -> Difference:
+    """Every record of the portal's database beside every reading of the box's, each by printer, boot and the monotonic
     moment that it was made at; and the numbers of the stream, which must be whole from the first to the last."""
-    own = Counter(
-        f"{printer} {boot} {mono:.3f} {kind}"
-        for printer, boot, mono, kind in box_database.execute(
-            "SELECT p.id, b.boot_id, r.mono, CASE WHEN r.base = r.n THEN 'full' ELSE 'change' END"
-            " FROM reading r JOIN printer p ON p.no = r.printer JOIN boot b ON b.no = r.boot"
-        )
-    )
-    given = box_database.execute(
-        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"
-    ).fetchone()[0]
-    db = open_database(portal, write=False)
-    try:
-        theirs: Counter[str] = Counter()
-        of_box = "JOIN streams s ON s.id = stream_id WHERE s.box = ?"
-        for printer, kind, body in db.execute(f"SELECT printer, kind, body FROM records {of_box}", (box,)):
-            stamp = msgspec.json.decode(body)["stamp"]
-            theirs[f"{printer} {stamp['boot_id']} {stamp['mono']:.3f} {kind}"] += 1
-        rows = db.execute(f"SELECT seq, refused FROM messages {of_box}", (box,)).fetchall()
-    finally:
-        db.close()
-    seqs = {row["seq"] for row in rows}
+    # The portal first: what the box says meanwhile may be missing there, but nothing can be there that it never said.
+    theirs, seqs, refused = _of_portal(portal, name)
+    own, given = _of_box(box)
     return Difference(
         readings=own.total(),
-        messages=len(rows),
+        messages=len(seqs),
         missing=sorted((own - theirs).elements()),
         twice=sorted(k for k, n in theirs.items() if n > max(own[k], 1)),
         strange=sorted(k for k in theirs if k not in own),
         gaps=[str(n) for n in range(1, given + 1) if n not in seqs],
-        refused=sum(row["refused"] is not None for row in rows),
+        refused=refused,
     )
+
+
+def _of_portal(path: Path, box: str) -> tuple[Counter[str], set[int], int]:
+    db = portal_database(path, write=False)
+    try:
+        found: Counter[str] = Counter()
+        for printer, kind, body in db.execute(
+            "SELECT printer, kind, body FROM records JOIN streams s ON s.id = stream_id WHERE s.box = ?",
+            (box,),
+        ):
+            stamp = msgspec.json.decode(body)["stamp"]
+            found[f"{printer} {stamp['boot_id']} {stamp['mono']:.3f} {kind}"] += 1
+        rows = db.execute(
+            "SELECT seq, refused FROM messages JOIN streams s ON s.id = stream_id WHERE s.box = ?", (box,)
+        ).fetchall()
+        return found, {row["seq"] for row in rows}, sum(row["refused"] is not None for row in rows)
+    finally:
+        db.close()
+
+
+def _of_box(path: Path) -> tuple[Counter[str], int]:
+    """Its readings, and the highest number it has given to a message."""
+    db = box_database(path, write=False)
+    try:
+        rows = db.execute(
+            "SELECT p.id, b.boot_id, r.mono, CASE WHEN r.base = r.n THEN 'full' ELSE 'change' END"
+            " FROM reading r JOIN printer p ON p.no = r.printer JOIN boot b ON b.no = r.boot"
+        )
+        found = Counter(f"{printer} {boot} {mono:.3f} {kind}" for printer, boot, mono, kind in rows)
+        (given,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
+        return found, given
+    finally:
+        db.close()
 
 
 def listed(addresses: Iterable[str], most: int = 8) -> str:
