@@ -65,6 +65,10 @@ class Demo:
             self.said += line
             if text in line:
                 return
+            if line.startswith("After "):
+                break
+        self.process.send_signal(signal.SIGINT)
+        self.end()
         pytest.fail(f"{text!r} was not said:\n{self.said}")
 
     def end(self) -> int:
@@ -202,7 +206,7 @@ def quiet(state: Path) -> None:
 def test_kill_anything_at_any_time(start: Callable[..., Demo], state: Path, seed: int) -> None:
     """Each process is killed twice, at seeded moments, the first time while printers are still being found. All come
     back, and the dealer ends with every reading exactly once."""
-    demo = start("--state", str(state))
+    demo = start("--state", str(state), "--deadline", "100")
     demo.until("This box is")
     box = re.search(r"PL-[0-9A-Z]{4}-[0-9A-Z]{4}", demo.said)
     assert box is not None

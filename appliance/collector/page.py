@@ -80,7 +80,11 @@ def _supply(supply: Supply) -> list[str]:
     known = {"some": "some", "unknown": "?"}.get(supply.basis, "")
     level = f"{supply.percent} %" if supply.percent is not None else known
     raw = ""
-    if supply.level is not None and supply.capacity is not None and supply.level >= 0 < supply.capacity != 100:
+    if (
+        supply.level is not None
+        and supply.capacity is not None
+        and supply.level >= 0 < supply.capacity != 100
+    ):
         raw = f"{number(supply.level)} of {number(supply.capacity)} {supply.unit or ''}".rstrip()
     state = "" if supply.state in ("ok", "unknown") else supply.state.replace("_", " ").upper()
     return [name, bar(supply.percent), level, state, raw]
@@ -106,7 +110,9 @@ def _bin(out: Output) -> list[str]:
 def _level(level: int | None, capacity: int | None, unit: str | None) -> str:
     words = {None: "", -1: "no limit", -2: "unknown", -3: "some"}
     have = words.get(level, "unknown") if level is None or level < 0 else number(level)
-    return f"{have} of {number(capacity)} {unit or ''}".strip() if have and capacity and capacity > 0 else have
+    return (
+        f"{have} of {number(capacity)} {unit or ''}".strip() if have and capacity and capacity > 0 else have
+    )
 
 
 def _storage(storage: Storage) -> list[str]:

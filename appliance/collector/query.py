@@ -10,10 +10,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.model.errors import AccessRefused, NameUnknown, NoAnswer, RecordingError, TargetError, UsageError
+from appliance.model.errors import (
+    AccessRefused,
+    NameUnknown,
+    NoAnswer,
+    RecordingError,
+    TargetError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from appliance.collector.ask.asker import Asker
+    from appliance.collector.ask.v3 import AuthProtocol, PrivProtocol
     from appliance.collector.visit import Visit
     from appliance.model.clock import Stamp
 
@@ -23,11 +31,17 @@ WALK_ADDRESS = "0.0.0.0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", nargs="?", metavar="HOST[:PORT]", help="an address or a name; port 161 by default")
-    parser.add_argument("--walk", metavar="FILE", help="replay a recording (.snmprec) instead of asking the network")
+    parser.add_argument(
+        "host", nargs="?", metavar="HOST[:PORT]", help="an address or a name; port 161 by default"
+    )
+    parser.add_argument(
+        "--walk", metavar="FILE", help="replay a recording (.snmprec) instead of asking the network"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object, platen.reading/1")
     parser.add_argument("--raw", action="store_true", help="every object as it was answered, OID = value")
-    parser.add_argument("--profiles", metavar="DIR", help="further profiles; a file masks a built-in one of its name")
+    parser.add_argument(
+        "--profiles", metavar="DIR", help="further profiles; a file masks a built-in one of its name"
+    )
     add_access(parser)
 
 
@@ -35,17 +49,22 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     """How one printer is asked; `askers` takes what comes of it."""
     parser.add_argument("--snmp", choices=("1", "2c", "3"), help="version; 2c and then 1 by default")
     parser.add_argument("--community", default="public", metavar="C", help="for versions 1 and 2c (public)")
-    parser.add_argument("--timeout", type=float, default=2.0, metavar="S", help="wait so long for an answer (2)")
+    parser.add_argument(
+        "--timeout", type=float, default=2.0, metavar="S", help="wait so long for an answer (2)"
+    )
     parser.add_argument("--retries", type=int, default=2, metavar="N", help="ask again so often (2)")
     v3 = parser.add_argument_group(
-        "SNMPv3", "Keys come from a file, from the environment (PLATEN_AUTH_KEY, PLATEN_PRIV_KEY) or a prompt."
+        "SNMPv3",
+        "Keys come from a file, from the environment (PLATEN_AUTH_KEY, PLATEN_PRIV_KEY) or a prompt.",
     )
     v3.add_argument("--user", metavar="NAME", help="security name")
     v3.add_argument("--auth", default="sha256", choices=AUTH, help="authentication (sha256)")
     v3.add_argument("--auth-key-file", metavar="FILE", help="first line is the authentication key")
     v3.add_argument("--priv", default="aes128", choices=PRIV, help="privacy (aes128)")
     v3.add_argument("--priv-key-file", metavar="FILE", help="first line is the privacy key")
-    v3.add_argument("--context", default="", metavar="NAME", help='context name; some HP answer only in "Jetdirect"')
+    v3.add_argument(
+        "--context", default="", metavar="NAME", help='context name; some HP answer only in "Jetdirect"'
+    )
 
 
 AUTH = ("none", "md5", "sha", "sha224", "sha256", "sha384", "sha512")
@@ -142,7 +161,9 @@ def resolve(host: str, port: int) -> str:
     found = parse(host)
     if not isinstance(found, str):
         if len(found) > 1:
-            raise TargetError(f"{host} holds {len(found)} addresses", hint="'platen discover' looks at ranges")
+            raise TargetError(
+                f"{host} holds {len(found)} addresses", hint="'platen discover' looks at ranges"
+            )
         return str(found.first)
     try:
         answers = socket.getaddrinfo(found, port, type=socket.SOCK_DGRAM)
@@ -182,8 +203,8 @@ def _v3(args: argparse.Namespace, address: str, port: int) -> Asker:
         raise UsageError("SNMPv3 needs --user")
     from appliance.collector.ask.v3 import V3Asker
 
-    auth = None if args.auth == "none" else _PROTOCOLS[args.auth]
-    priv = None if args.priv == "none" or auth is None else _PROTOCOLS[args.priv]
+    auth = _AUTH.get(args.auth)
+    priv = _PRIV.get(args.priv) if auth else None
     try:
         return V3Asker(
             address,
@@ -226,7 +247,12 @@ def _now() -> Stamp:
     return clock.now()
 
 
-_PROTOCOLS = {
-    "md5": "MD5", "sha": "SHA", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512",
-    "des": "DES", "aes128": "AES", "aes192": "AES-192", "aes256": "AES-256",
-}  # fmt: skip
+_AUTH: dict[str, AuthProtocol] = {
+    "md5": "MD5",
+    "sha": "SHA",
+    "sha224": "SHA-224",
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
+}
+_PRIV: dict[str, PrivProtocol] = {"des": "DES", "aes128": "AES", "aes192": "AES-192", "aes256": "AES-256"}

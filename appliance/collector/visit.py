@@ -10,12 +10,13 @@ import msgspec
 
 from appliance.collector.ask.asker import Asker
 from appliance.collector.judge.candidate import verdict
-from appliance.collector.read import identity, layout, plan as plans, rows
+from appliance.collector.read import identity, layout, rows
+from appliance.collector.read import plan as plans
 from appliance.collector.read.decode import decode
 from appliance.collector.read.plan import Object, Plan
 from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
 from appliance.collector.read.values import Values
-from appliance.collector.wire.value import MISSING, Varbind, oid_key, under
+from appliance.collector.wire.value import MISSING, NO_SUCH_INSTANCE, NO_SUCH_OBJECT, Varbind, oid_key, under
 from appliance.model.clock import Stamp
 from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter
 from appliance.model.meters import order
@@ -47,37 +48,42 @@ class PrinterExchanged(BadReply):
 async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:
     """Read a printer of which nothing is known, by walking. NoAnswer, AccessRefused, BadReply; NotAPrinter for a
     device that is none, after as few packets as that takes to tell."""
-    asked = [*identity.SYSTEM, *DEVICE_IDS]
-    raw = _there(await asker.get(asked))
-    values = Values(raw)
-    said = identity.facts(values)
-    kind = verdict(said.sys_object_id)
-    if kind == "other":
-        raise _no_printer(asker, said.sys_descr)
+    answers = await asker.get([*identity.SYSTEM, *DEVICE_IDS])
+    cheap = any(v.tag in (NO_SUCH_OBJECT, NO_SUCH_INSTANCE) for v in answers)
+    raw = _there(answers)
+    said = identity.facts(Values(raw))
     profile = profiles.match(said)
-    if profile.vendor is None and not said.makers:
-        seen: list[Varbind] = []
-        for column in PRINTER_MIB:
-            seen = await _walk(asker, [column], most=1)
-            if seen:
-                break
-        if not seen:
-            raise _no_printer(asker, said.sys_descr)
-    walked, notes = await _walk_all(asker, _roots(profile))
+    if verdict(said.sys_object_id) == "other":
+        raise _no_printer(asker, said.sys_descr)
+    if profile.vendor is None and not said.makers and not await _has_printer_mib(asker):
+        raise _no_printer(asker, said.sys_descr)
+    walked, failed = await _walk_all(asker, _roots(profile))
     raw = _merged(raw, walked)
-    better = _settled(profiles, raw)
-    if better.name != profile.name:
-        columns = sorted({c for s in SECTIONS for c in better.columns(s)}, key=oid_key)
+    # hrDeviceDescr is known only now, and may speak for another profile.
+    settled = profiles.match(identity.facts(Values(raw)))
+    if settled.name != profile.name:
+        profile = settled
+        columns = sorted({c for s in SECTIONS for c in profile.columns(s)}, key=oid_key)
         raw = _merged(raw, await _walk(asker, columns) if columns else [])
-        profile = better
-    wanted = [o for s in SECTIONS for o in profile.objects(s) if o not in {v.oid for v in raw}]
-    device = identity.device_index(Values(raw))
-    wanted += plans.mark_oids(device, [])[:3]
     held = {v.oid for v in raw}
-    raw = _merged(raw, _there(await asker.get([o for o in dict.fromkeys(wanted) if o not in held])))
-    reading = decode(raw, profile, address=asker.address, time=now.time, clock=now.clock)
-    reading = msgspec.structs.replace(reading, traffic=asker.traffic, notes=[*reading.notes, *notes])
-    return Visit(reading, plans.make(raw, profile, reading, asker.quirks), raw, True)
+    wanted = [o for o in dict.fromkeys(o for s in SECTIONS for o in profile.objects(s)) if o not in held]
+    if wanted:
+        raw = _merged(raw, _there(await asker.get(wanted)))
+    lost = {t.section for t in layout.TABLES for root in failed if under(root, t.entry)} - {"printer"}
+    reading = decode(
+        raw,
+        profile,
+        address=asker.address,
+        time=now.time,
+        clock=now.clock,
+        sections=[s for s in SECTIONS if s not in lost],
+    )
+    notes = [*reading.notes, *(Note("section-lost", f"{root} cannot be walked") for root in failed)]
+    reading = msgspec.structs.replace(reading, traffic=asker.traffic, notes=notes)
+    plan = plans.make(raw, profile, reading, asker.quirks, cheap=cheap)
+    if failed:
+        plan = msgspec.structs.replace(plan, renew=True)
+    return Visit(reading, plan, raw, True)
 
 
 async def poll(
@@ -89,87 +95,99 @@ async def poll(
     now: Stamp,
     previous: Reading | None = None,
 ) -> Visit:
-    """Read a known printer by its plan. PrinterExchanged where its serial is another now; NoAnswer, AccessRefused
-    and BadReply as they come. A plan that no longer fits is made anew by walking."""
+    """Read a known printer by its plan. PrinterExchanged where it is another printer now; NoAnswer, AccessRefused and
+    BadReply as they come. A plan that no longer fits the printer or its profile is made anew by walking."""
     profile = profiles.get(plan.profile)
-    if profile.name != plan.profile:
-        return await first_read(asker, profiles, now=now)
-    known_alerts = [a.index for a in previous.alerts] if previous is not None else _alert_rows(plan)
-    marks = plans.mark_oids(plan.device, known_alerts)
+    if (profile.name, profile.digest) != (plan.profile, plan.digest) or (plan.renew and kind == "full"):
+        return await _again(asker, plan, profiles, now, settled=True)
+    marks = _marks(plan, previous.alerts if previous is not None else None)
     objects = plan.asked(kind)
-    known = {o.oid for o in objects}
-    objects = objects + [Object(m, 2, "") for m in marks if m not in known]
-    answered, lost = await _get(asker, objects)
+    asked = {o.oid for o in objects}
+    answered, lost = await _get(asker, objects + [Object(m, 2, "") for m in marks if m not in asked])
     values = Values(answered)
     said = plans.identity_value(plan, values)
     if plan.identity is not None and said is not None and said != plan.identity[1]:
         raise PrinterExchanged(f"Another printer answers at {asker.address} now")
-    present = {v.oid for v in answered}
-    gone = [o for o in plan.asked(kind) if o.oid not in present and o.section not in lost]
-    changes = f"{identity.PRT_GENERAL}.{plans.CONFIG_CHANGES}.{_device(plan)}"
-    marked = plans.marks(values, plan.device, known_alerts)
-    altered = marked.get(changes, "") != plan.marks.get(changes, "")
-    tables = [o for o in gone if not under(o.oid, rows.ALERT_ENTRY)]
-    if (tables or (altered and kind == "full")) and not lost:
-        return await first_read(asker, profiles, now=now)
-    sections = plan.sections(kind) - lost
-    if kind == "full":
-        sections |= set(SECTIONS) - lost
-    raw = answered if kind == "full" else _merged(plan.kept(), answered)
-    fresh = previous is not None and all(marked[m] == plan.marks.get(m, "") for m in marks) and "alerts" not in lost
-    if fresh and kind == "status" and not gone:
+    gone = {o.section for o in objects if o.oid not in values} - lost
+    marked = plans.marks(values, marks)
+    altered = marked.get(plans.config_oid(plan.device), plan.config) != plan.config
+    if not lost and (gone - {"alerts"} or (altered and kind == "full")):
+        return await _again(asker, plan, profiles, now, settled=not gone - {"alerts"})
+    if kind == "status":
+        raw = _merged(plan.kept(), answered)
+        sections = plan.sections(kind) - lost
+    else:
+        raw = answered
+        sections = set(SECTIONS) - lost
+    standing = previous is not None and "alerts" not in gone | lost
+    standing = standing and all(marked[m] == plan.marks.get(m, "") for m in marks)
+    walked: list[Varbind] | None = None
+    if standing:
         sections.add("alerts")
-    elif not fresh:
-        alerts = await _walk(asker, [rows.ALERT_ENTRY])
-        raw = _merged([v for v in raw if not under(v.oid, rows.ALERT_ENTRY)], alerts)
+    else:
+        walked = await _walk(asker, [rows.ALERT_ENTRY])
+        raw = _merged([v for v in raw if not under(v.oid, rows.ALERT_ENTRY)], walked)
         sections.add("alerts")
-    if kind == "status" and previous is not None and _replaced(previous, raw, plan, profile):
-        refreshed, _ = await _get(asker, [o for o in plan.objects if o.section == "supplies"])
-        raw = _merged(raw, refreshed)
+    if kind == "status" and previous is not None and _replaced(previous, raw, profile):
+        again, _ = await _get(asker, [o for o in plan.objects if o.section == "supplies"])
+        raw = _merged(raw, again)
     reading = decode(
-        raw, profile, address=asker.address, time=now.time, clock=now.clock,
+        raw,
+        profile,
+        address=asker.address,
+        time=now.time,
+        clock=now.clock,
         sections=[s for s in SECTIONS if s in sections],
-    )  # fmt: skip
-    notes = [*reading.notes, *(Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s)]
-    reading = msgspec.structs.replace(
-        reading,
-        traffic=asker.traffic,
-        notes=notes,
-        meters=_with_older(reading.meters, previous) if kind == "status" else reading.meters,
-        alerts=_same_times(reading.alerts, previous) if not fresh or kind == "full" else _alerts_of(previous),
     )
-    return Visit(reading, _next_plan(plan, raw, answered, profile, reading, asker, kind, lost), raw, False)
+    alerts, meters = reading.alerts, reading.meters
+    if previous is not None:
+        alerts = previous.alerts if standing and kind == "status" else _same_times(alerts, previous.alerts)
+        meters = _with_older(meters, previous) if kind == "status" else meters
+    notes = [Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s]
+    reading = msgspec.structs.replace(
+        reading, traffic=asker.traffic, notes=[*reading.notes, *notes], alerts=alerts, meters=meters
+    )
+    return Visit(reading, _next_plan(plan, raw, walked, reading, asker), raw, False)
+
+
+async def _again(asker: Asker, plan: Plan, profiles: Profiles, now: Stamp, *, settled: bool) -> Visit:
+    """Walk a printer whose plan no longer fits. Where something was missing that the plan knew (not `settled`), it
+    may be back by the next full poll, which therefore walks once more."""
+    visit = await first_read(asker, profiles, now=now)
+    if plan.identity is not None and visit.plan.identity != plan.identity:
+        raise PrinterExchanged(f"Another printer answers at {asker.address} now")
+    made = visit.plan if settled else msgspec.structs.replace(visit.plan, renew=True)
+    return visit._replace(plan=made)
 
 
 def _next_plan(
-    plan: Plan,
-    raw: list[Varbind],
-    answered: list[Varbind],
-    profile: Profile,
-    reading: Reading,
-    asker: Asker,
-    kind: Kind,
-    lost: set[str],
+    plan: Plan, raw: list[Varbind], walked: list[Varbind] | None, reading: Reading, asker: Asker
 ) -> Plan:
     """The plan for the next time; the same object where nothing is to be written down."""
+    made = plans.with_kept(plan, raw)
+    if walked is not None:
+        made = plans.with_alerts(made, walked)
+    marks = plans.marks(Values(raw), _marks(made, reading.alerts))
     quirks = sorted(asker.quirks)
-    if kind == "full" and not lost:
-        made = plans.make(raw, profile, reading, quirks)
-        same = [(o.oid, o.section, o.short, o.tag, o.value) for o in made.objects] == [
-            (o.oid, o.section, o.short, o.tag, o.value) for o in plan.objects
-        ]
-        if not same or made.marks != plan.marks or made.quirks != plan.quirks:
-            return msgspec.structs.replace(made, identity=plan.identity or made.identity)
+    if walked is None and made is plan and quirks == plan.quirks:
         return plan
-    marks = plan.marks
-    if "alerts" in reading.times:
-        found = plans.marks(Values([*answered, *raw]), plan.device, [a.index for a in reading.alerts])
-        changes = f"{identity.PRT_GENERAL}.{plans.CONFIG_CHANGES}.{_device(plan)}"
-        # The next full poll is to see that the configuration changed, and walk.
-        marks = {**found, changes: plan.marks.get(changes, "")}
-    if marks == plan.marks and quirks == plan.quirks:
-        return plan
-    return msgspec.structs.replace(plan, marks=marks, quirks=quirks)
+    made = msgspec.structs.replace(made, marks=marks, quirks=quirks)
+    return plan if made == plan else made
+
+
+def _marks(plan: Plan, alerts: Sequence[Alert] | None) -> list[str]:
+    if alerts is None:
+        indices = sorted({int(o.oid.rpartition(".")[2]) for o in plan.objects if o.section == "alerts"})
+    else:
+        indices = [a.index for a in alerts]
+    return plans.mark_oids(plan.device, plan.host, indices, absent=plan.cheap)
+
+
+async def _has_printer_mib(asker: Asker) -> bool:
+    for column in PRINTER_MIB:
+        if await _walk(asker, [column], most=1):
+            return True
+    return False
 
 
 async def _get(asker: Asker, objects: Sequence[Object]) -> tuple[list[Varbind], set[str]]:
@@ -204,8 +222,8 @@ async def _walk(asker: Asker, roots: Sequence[str], *, most: int = 5_000) -> lis
     return [v for v in await asker.walk(roots, most=most) if v.tag not in MISSING]
 
 
-async def _walk_all(asker: Asker, roots: list[str]) -> tuple[list[Varbind], list[Note]]:
-    """Everything under `roots`; where that fails as a whole, each root alone, and a note of those that failed."""
+async def _walk_all(asker: Asker, roots: list[str]) -> tuple[list[Varbind], list[str]]:
+    """Everything under `roots`. Where that fails as a whole, each root alone, and those that failed."""
     try:
         return await _walk(asker, roots), []
     except AccessRefused:
@@ -213,17 +231,17 @@ async def _walk_all(asker: Asker, roots: list[str]) -> tuple[list[Varbind], list
     except (NoAnswer, BadReply) as error:
         whole: NoAnswer | BadReply = error
     found: list[Varbind] = []
-    notes: list[Note] = []
+    failed: list[str] = []
     for root in roots:
         try:
             found += await _walk(asker, [root])
         except (NoAnswer, BadReply):
-            notes.append(Note("section-lost", f"{root} cannot be walked"))
-            if len(notes) > 2:
+            failed.append(root)
+            if len(failed) > 2:
                 raise whole from None
     if not found:
         raise whole
-    return found, notes
+    return found, failed
 
 
 def _roots(profile: Profile) -> list[str]:
@@ -231,56 +249,35 @@ def _roots(profile: Profile) -> list[str]:
     return sorted({*layout.roots(), *private}, key=oid_key)
 
 
-def _settled(profiles: Profiles, raw: list[Varbind]) -> Profile:
-    values = Values(raw)
-    return profiles.match(identity.facts(values))
-
-
 def _no_printer(asker: Asker, sys_descr: str | None) -> NotAPrinter:
     words = f": it calls itself {sys_descr[:80]!r}" if sys_descr else ""
     return NotAPrinter(f"{asker.address} is not a printer{words}")
 
 
-def _replaced(previous: Reading, raw: list[Varbind], plan: Plan, profile: Profile) -> bool:
+def _replaced(previous: Reading, raw: list[Varbind], profile: Profile) -> bool:
     """Whether some level went up or over its capacity: then a supply was exchanged, and its description and
     capacity may be new."""
     now = decode(raw, profile, address="", time=previous.time, clock=previous.clock, sections=("supplies",))
     before = {s.index: s.level for s in previous.supplies}
     for supply in now.supplies:
-        old = before.get(supply.index)
-        if old is not None and supply.level is not None and supply.level > old:
-            return True
-        if supply.capacity is not None and 0 < supply.capacity < (supply.level or 0):
+        level, old, capacity = supply.level, before.get(supply.index), supply.capacity
+        if level is not None and ((old is not None and level > old) or 0 < (capacity or 0) < level):
             return True
     return False
 
 
-def _with_older(read: list[Meter], previous: Reading | None) -> list[Meter]:
+def _with_older(read: list[Meter], previous: Reading) -> list[Meter]:
     """Meters that a short poll does not ask for, at the value and with the time they were last read."""
-    if previous is None:
-        return read
     new = {m.name for m in read}
     since = previous.times.get("meters", previous.time)
     older = [msgspec.structs.replace(m, time=m.time or since) for m in previous.meters if m.name not in new]
     return sorted([*read, *older], key=lambda m: order(m.name))
 
 
-def _same_times(read: list[Alert], previous: Reading | None) -> list[Alert]:
+def _same_times(read: list[Alert], previous: list[Alert]) -> list[Alert]:
     """An alert that stood there before keeps its moment: worked out anew, it would wander by a second."""
-    before = {(a.index, a.code, a.ticks): a.time for a in _alerts_of(previous)}
+    before = {(a.index, a.code, a.ticks): a.time for a in previous}
     return [msgspec.structs.replace(a, time=before.get((a.index, a.code, a.ticks), a.time)) for a in read]
-
-
-def _alerts_of(previous: Reading | None) -> list[Alert]:
-    return previous.alerts if previous is not None else []
-
-
-def _alert_rows(plan: Plan) -> list[int]:
-    return sorted({int(o.oid.rpartition(".")[2]) for o in plan.objects if under(o.oid, rows.ALERT_ENTRY)})
-
-
-def _device(plan: Plan) -> int:
-    return 1 if plan.device is None else plan.device
 
 
 def _there(varbinds: Sequence[Varbind]) -> list[Varbind]:
@@ -289,4 +286,3 @@ def _there(varbinds: Sequence[Varbind]) -> list[Varbind]:
 
 def _merged(old: Sequence[Varbind], new: Sequence[Varbind]) -> list[Varbind]:
     return list({**{v.oid: v for v in old}, **{v.oid: v for v in new}}.values())
-

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -250,3 +251,25 @@ def test_a_thousand_addresses_answer_from_one_process(lan: Start) -> None:
             sources |= {sock.recvfrom(2048)[1] for _ in range(50)}
     assert len(sources) == 1000
     assert time.monotonic() - start < 5
+
+
+def test_a_core_gives_five_thousand_answers_a_second(lan: Start) -> None:
+    """CPU time of the simulator, so that a busy machine does not matter."""
+    running = lan(str(KYOCERA))
+    requests = [get(*oids_of(KYOCERA)[at : at + 20], request_id=at + 1) for at in range(0, 500, 20)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(10)
+        sock.connect((running.host(), running.port))
+        before = cpu_seconds(running.process.pid)
+        for _ in range(100):
+            for request in requests:
+                sock.send(request)
+            for _ in requests:
+                sock.recv(2048)
+    spent = cpu_seconds(running.process.pid) - before
+    assert spent < 100 * len(requests) / 5_000
+
+
+def cpu_seconds(process: int) -> float:
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

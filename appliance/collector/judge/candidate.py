@@ -14,7 +14,7 @@ Verdict = Literal["printer", "other", "generic", "unknown"]
 
 
 def verdict(sys_object_id: str | None) -> Verdict:
-    """"printer": only printers have it. "other": never a printer. "generic": an agent that printers and others
+    """ "printer": only printers have it. "other": never a printer. "generic": an agent that printers and others
     carry alike. "unknown": not listed, or no sysObjectID at all. The longest prefix counts."""
     if sys_object_id is None:
         return "unknown"

@@ -37,7 +37,12 @@ PROBLEMS: dict[str, Severity] = {
 """Conditions worth a word. Low paper, low toner and an empty tray among several are not: supplies and alerts say
 what there is to say of them."""
 
-_WORSE: dict[str, Severity] = {"low": "warning", "near_full": "warning", "empty": "critical", "full": "critical"}
+_WORSE: dict[str, Severity] = {
+    "low": "warning",
+    "near_full": "warning",
+    "empty": "critical",
+    "full": "critical",
+}
 
 
 def events(old: Reading | None, new: Reading) -> list[Happening]:
@@ -71,7 +76,9 @@ def _key(alert: Alert) -> tuple[object, ...]:
 
 
 def _severity(alert: Alert) -> Severity:
-    return "critical" if alert.severity == "critical" else "warning" if alert.severity == "warning" else "info"
+    return (
+        "critical" if alert.severity == "critical" else "warning" if alert.severity == "warning" else "info"
+    )
 
 
 def _alert_fields(alert: Alert) -> Fields:
@@ -93,11 +100,14 @@ def _supplies(old: Reading | None, new: Reading) -> list[Happening]:
         was = before.get(supply.index)
         if was is not None and replaced(was, supply):
             found.append(("supply.replaced", "info", {**_supply_fields(supply), "from": was.percent}))
-        elif (severity := _WORSE.get(supply.state)) and (was is None or was.state != supply.state):
-            # From empty to low is an improvement: no news.
-            if was is None or _WORSE.get(was.state) != "critical":
-                found.append((f"supply.{supply.state}", severity, _supply_fields(supply)))
+        elif (severity := _WORSE.get(supply.state)) and _news(was, supply):
+            found.append((f"supply.{supply.state}", severity, _supply_fields(supply)))
     return found
+
+
+def _news(was: Supply | None, now: Supply) -> bool:
+    """Whether a bad state is new. From empty to low is an improvement, not news."""
+    return was is None or (was.state != now.state and _WORSE.get(was.state) != "critical")
 
 
 def replaced(was: Supply, now: Supply) -> bool:

@@ -72,7 +72,9 @@ def _pattern(words: str) -> re.Pattern[str]:
     for word in sorted(map(str.strip, words.split(",")), key=len, reverse=True):
         spaced = r"[ _-]?".join(map(re.escape, word.split()))
         cjk = ord(word[0]) >= 0x3000
-        alternatives.append(spaced if cjk else before + spaced + ("" if len(word) > 5 or word in _STEMS else after))
+        alternatives.append(
+            spaced if cjk else before + spaced + ("" if len(word) > 5 or word in _STEMS else after)
+        )
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 

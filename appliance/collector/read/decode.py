@@ -39,7 +39,9 @@ def decode(
     supplied = supplies.supplies(values, profile, printer.model, device)
     counted = meters.meters(values, profile, device)
     if "printer" in sections:
-        markers = [n for r in meters.marker_rows(values, device) if (n := r.integer(meters.PROCESS_COLORANTS))]
+        markers = [
+            n for r in meters.marker_rows(values, device) if (n := r.integer(meters.PROCESS_COLORANTS))
+        ]
         color = supplies.prints_color(supplied, max(markers, default=None))
         if any(m.name.endswith("full_color") and m.value for m in counted):
             color = True
@@ -47,7 +49,7 @@ def decode(
     else:
         found["printer"] = PrinterFacts()
     if "status" in sections:
-        found["status"] = rows.status(values, profile, device)
+        found["status"] = rows.status(values, profile, device, identity.host_index(values, device))
     if "meters" in sections:
         found["meters"] = counted
     if "supplies" in sections:

@@ -14,8 +14,9 @@ Extracted = str | int | dict[str, int] | None
 
 def brother_records(octets: bytes) -> dict[str, int]:
     """Brother's byte tables (brInfoMaintenance, brInfoCounter, brInfoNextCare): records of a code, 01, a length,
-    and a big-endian number of that length; FF ends the table. Keys are codes in hex ("6f"). Records of a single
-    octet are states, not quantities, and are left out."""
+    and a big-endian number of that length; FF ends the table. Keys are codes in hex ("6f"), with ":2" behind
+    where the number has two octets, as old models write it: what scale they use there is known of counters only.
+    Records of a single octet are states, not quantities, and are left out."""
     found: dict[str, int] = {}
     i = 0
     while i + 3 <= len(octets) and octets[i] != 0xFF and octets[i + 1] == 1:
@@ -24,7 +25,7 @@ def brother_records(octets: bytes) -> dict[str, int]:
         if length not in (1, 2, 4) or len(value) < length:
             break
         if length > 1:
-            found.setdefault(f"{octets[i]:02x}", int.from_bytes(value, "big"))
+            found.setdefault(f"{octets[i]:02x}" + (":2" if length == 2 else ""), int.from_bytes(value, "big"))
         i += 3 + length
     return found
 

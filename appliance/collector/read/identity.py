@@ -23,6 +23,7 @@ ETHERNET = (6, 7, 26, 62, 69, 71, 117)
 
 HR_DEVICE_ENTRY = "1.3.6.1.2.1.25.3.2.1"
 HR_DEVICE_PRINTER = "1.3.6.1.2.1.25.3.1.5"
+HR_PRINTER_STATUS = "1.3.6.1.2.1.25.3.5.1.1"
 PRT_GENERAL = "1.3.6.1.2.1.43.5.1.1"
 PRT_LOCALIZATION = "1.3.6.1.2.1.43.7.1.1"
 PRT_TABLES = (
@@ -49,6 +50,19 @@ def device_index(values: Values) -> int | None:
     return None
 
 
+def host_index(values: Values, device: int | None) -> int:
+    """The printer's index in the tables of RFC 2790. The same as in the Printer-MIB, but for agents that index that
+    with a device their hrDeviceTable does not have: then the first printer there."""
+    device = 1 if device is None else device
+    if values.get(f"{HR_DEVICE_ENTRY}.2.{device}") or values.get(f"{HR_PRINTER_STATUS}.{device}"):
+        return device
+    for index in values.indices(HR_DEVICE_ENTRY):
+        if values.oid(Row(values, HR_DEVICE_ENTRY, index).oid(2)) == HR_DEVICE_PRINTER:
+            return index[0]
+    found = [rest[0] for rest, _ in values.under(HR_PRINTER_STATUS)]
+    return found[0] if found else device
+
+
 def charset(values: Values, device: int | None) -> int | None:
     """MIBenum of the current localisation's character set (prtGeneralCurrentLocalization)."""
     device = 1 if device is None else device
@@ -63,7 +77,7 @@ def facts(values: Values) -> Facts:
     return Facts(
         sys_object_id=values.oid(SYS_OBJECT_ID),
         sys_descr=values.text(SYS_DESCR),
-        device_descr=None if device is None else values.text(f"{HR_DEVICE_ENTRY}.3.{device}"),
+        device_descr=values.text(f"{HR_DEVICE_ENTRY}.3.{host_index(values, device)}"),
         makers=tuple(dict.fromkeys(m for m in makers if m)),
         values=values,
     )

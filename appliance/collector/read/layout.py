@@ -12,20 +12,21 @@ from appliance.collector.wire.value import Varbind, under
 
 class Table(NamedTuple):
     """Columns of the table at `entry` that `section` is read from. `per_device`: its index begins with
-    hrDeviceIndex."""
+    hrDeviceIndex of the printer; `host`: it is a table of RFC 2790, where that may be another number."""
 
     section: str
     entry: str
     columns: tuple[int, ...]
     per_device: bool = True
+    host: bool = False
 
 
 TABLES = (
     Table("printer", identity.IF_ENTRY, (identity.IF_TYPE, identity.IF_PHYS_ADDRESS), per_device=False),
     Table("storage", rows.HR_STORAGE_ENTRY, (2, *rows.STORAGE_COLUMNS), per_device=False),
-    Table("printer", identity.HR_DEVICE_ENTRY, (2, 3)),
-    Table("status", identity.HR_DEVICE_ENTRY, (5,)),
-    Table("status", rows.HR_PRINTER_ENTRY, (1, 2)),
+    Table("printer", identity.HR_DEVICE_ENTRY, (2, 3), host=True),
+    Table("status", identity.HR_DEVICE_ENTRY, (5,), host=True),
+    Table("status", rows.HR_PRINTER_ENTRY, (1, 2), host=True),
     Table("printer", identity.PRT_GENERAL, (1, 2, 16, 17, 18, 19)),
     Table("covers", rows.COVER_ENTRY, tuple(rows.COVER_COLUMNS)),
     Table("printer", identity.PRT_LOCALIZATION, (4,)),
@@ -50,15 +51,18 @@ def roots() -> list[str]:
     return wanted
 
 
-def section_of(varbind: Varbind, device: int | None) -> str | None:
+def section_of(varbind: Varbind, device: int | None, host: int) -> str | None:
     """The section this object of the MIBs belongs to; None where no reading needs it."""
     for table in _BY_PREFIX.get(_prefix(varbind.oid), ()):
         if under(varbind.oid, table.entry):
             rest = varbind.oid[len(table.entry) + 1 :].split(".")
             if int(rest[0]) in table.columns:
-                foreign = table.per_device and device is not None and len(rest) > 1 and int(rest[1]) != device
-                # Of one index arc alone, some agents leave out the device.
-                return None if foreign and not (len(rest) == 2 and table.section == "supplies") else table.section
+                mine = host if table.host else device
+                # Some agents leave the device out of the index of their supplies.
+                short = len(rest) < 2 or (len(rest) == 2 and table.section == "supplies")
+                foreign = table.per_device and mine is not None and not short and int(rest[1]) != mine
+                if not foreign:
+                    return table.section
     return None
 
 

@@ -42,23 +42,20 @@ def marker_rows(values: Values, device: int | None) -> list[Row]:
 
 
 def _life_count(values: Values, device: int | None) -> Meter | None:
-    """prtMarkerLifeCount; of several markers, the sum of those that count in the first one's unit."""
-    counted: list[tuple[str, str, int]] = []
+    """prtMarkerLifeCount. Of several markers the one that counted most: in a tandem engine each colour is a marker
+    and counts the pages it took part in, so that a sum would count a page four times."""
+    counted: list[tuple[int, str, str]] = []
     for row in marker_rows(values, device):
         value = row.integer(LIFE_COUNT)
         if value is not None and 0 <= value != sources.NO_COUNT:
             unit = row.keyword(COUNTER_UNIT_COLUMN, COUNTER_UNIT) or "unknown"
-            counted.append((unit, row.oid(LIFE_COUNT), value))
+            counted.append((value, unit, row.oid(LIFE_COUNT)))
     if not counted:
         return None
-    alike = [c for c in counted if c[0] == counted[0][0]]
-    return Meter(
-        name="total",
-        value=sum(value for _, _, value in alike),
-        unit=counted[0][0],
-        source=" + ".join(oid for _, oid, _ in alike),
-        derived=len(alike) > 1,
-    )
+    value, unit, oid = max(counted, key=lambda c: c[0])
+    if len(counted) > 1:
+        values.note("several-markers", f"{len(counted)} markers count; the total is the highest of them")
+    return Meter(name="total", value=value, unit=unit, source=oid)
 
 
 def _ruled(values: Values, rule: MeterRule) -> Meter | None:

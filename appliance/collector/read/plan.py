@@ -14,44 +14,52 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from appliance.collector.read import identity, layout, rows, supplies
-from appliance.collector.read.profile import SYS_OBJECT_ID, Profile
+from appliance.collector.read.profile import DEVICE_IDS, SYS_OBJECT_ID, Profile
 from appliance.collector.read.values import Values
 from appliance.collector.wire.message import value_size, varbind_size
-from appliance.collector.wire.value import MISSING, Varbind, under
+from appliance.collector.wire.value import MISSING, OBJECT_IDENTIFIER, Varbind, oid_key, under
 from appliance.model.reading import Reading
 
 VERSION = 1
 STATUS_OCTETS = 1_300
-"""A short poll stays within this many octets of UDP payload, both ways together, where the printer's supplies let it."""
+"""A short poll stays within so many octets of UDP payload, both ways together, where the supplies let it."""
 MOST_OBJECTS = 3_000
 MOST_KEPT_OCTETS = 512
+DISPLAY_LINES = 4
 _PACKET = 48
 """Octets of a message around its varbinds."""
 
 
 class Object(msgspec.Struct, frozen=True, array_like=True):
     """`size` octets of content last time. `short`: a short poll asks for it. `tag` and `value` as read, where they
-    are kept for short polls."""
+    are kept for short polls; an OID as its digits in octets."""
 
     oid: str
     size: int
     section: str
     short: bool = False
     tag: int | None = None
-    value: int | bytes | str | None = None
+    value: int | bytes | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`marks` are values that change when the alert table does or the configuration; `identity` is the object
-    that tells this printer from another at its address, with its value in hex or decimal."""
+    that tells this printer from another at its address, with its value in hex or decimal. `config` is
+    prtGeneralConfigChanges when this plan was made. `cheap`: to ask for an object that is not there costs its octets
+    only (with SNMPv1, a packet). `renew`: something was missing when it was made, and the next full poll walks."""
 
     version: int = VERSION
     profile: str
+    digest: str = ""
     device: int | None
+    host: int
     objects: list[Object]
     marks: dict[str, str] = {}
     identity: tuple[str, str] | None = None
     quirks: list[str] = []
+    config: str = ""
+    cheap: bool = True
+    renew: bool = False
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -73,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def kept(self) -> list[Varbind]:
         """What a short poll takes from the last full one."""
-        return [Varbind(o.oid, o.tag, o.value) for o in self.objects if o.tag is not None and not o.short]
+        return [_back(o.oid, o.tag, o.value) for o in self.objects if o.tag is not None and not o.short]
 
     def sections(self, kind: str) -> set[str]:
         """Sections that such a poll reads as a whole. `_make` sees to it that a short poll asks for all of a
@@ -81,10 +89,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return {o.section for o in self.asked(kind)} - {"", "printer" if kind == "status" else ""}
 
 
-def make(varbinds: Sequence[Varbind], profile: Profile, reading: Reading, quirks: Collection[str]) -> Plan:
+def make(
+    varbinds: Sequence[Varbind],
+    profile: Profile,
+    reading: Reading,
+    quirks: Collection[str],
+    *,
+    cheap: bool = True,
+) -> Plan:
     """A plan from everything a first read or a full poll brought, and the reading it was decoded to."""
     values = Values(varbinds)
     device = identity.device_index(values)
+    host = identity.host_index(values, device)
     private = {
         oid: section
         for section in ("printer", "status", "meters", "supplies")
@@ -95,45 +111,74 @@ def make(varbinds: Sequence[Varbind], profile: Profile, reading: Reading, quirks
     for varbind in varbinds:
         if varbind.tag in MISSING or len(found) >= MOST_OBJECTS:
             continue
-        section = layout.section_of(varbind, device) or private.get(varbind.oid)
+        section = layout.section_of(varbind, device, host) or private.get(varbind.oid)
         if section is None:
             section = next((s for c, s in columns if under(varbind.oid, c)), None)
-        if varbind.oid in identity.SYSTEM or varbind.oid in identity.DEVICE_IDS:
+        if varbind.oid in identity.SYSTEM or varbind.oid in DEVICE_IDS:
             section = "printer"
         if section is not None:
             found[varbind.oid] = (varbind, section)
     found.update(_charset_only(found, values, device))
-    short = _short(found, profile, reading, device)
+    short = _short(found, profile, reading, device, host)
     objects = [_object(v, s, v.oid in short, reading) for v, s in found.values() if s]
     return Plan(
         profile=profile.name,
+        digest=profile.digest,
         device=device,
+        host=host,
         objects=objects,
-        marks=marks(values, device, [a.index for a in reading.alerts]),
+        marks=marks(values, mark_oids(device, host, [a.index for a in reading.alerts], absent=cheap)),
+        config=_plain(values.get(config_oid(device))),
+        cheap=cheap,
         identity=_identity(values, profile, device),
         quirks=sorted(quirks),
     )
 
 
-def marks(values: Values, device: int | None, alerts: Sequence[int]) -> dict[str, str]:
-    """The markers of `mark_oids` as they stand in `values`; "" for what is not there."""
-    return {oid: _plain(values.get(oid)) for oid in mark_oids(device, alerts)}
+def marks(values: Values, oids: Sequence[str]) -> dict[str, str]:
+    """The markers `oids` as they stand in `values`; "" for what is not there."""
+    return {oid: _plain(values.get(oid)) for oid in oids}
 
 
-def mark_oids(device: int | None, alerts: Sequence[int]) -> list[str]:
+def mark_oids(device: int | None, host: int, alerts: Sequence[int], *, absent: bool = True) -> list[str]:
     """What changes when the alert table does: prtGeneralConfigChanges, prtAlertCriticalEvents, prtAlertAllEvents,
-    the printer's states, the time of the newest alerts, and the row that would come next."""
+    the printer's states, the codes of the newest alerts, and, if what is `absent` may be asked for, the row that
+    would come next."""
     d = 1 if device is None else device
-    newest = sorted(alerts)[-3:]
     return [
-        *(f"{identity.PRT_GENERAL}.{c}.{d}" for c in (CONFIG_CHANGES, 18, 19)),
-        f"{rows.HR_PRINTER_ENTRY}.2.{d}",
-        *(f"{rows.ALERT_ENTRY}.7.{d}.{i}" for i in newest),
-        f"{rows.ALERT_ENTRY}.7.{d}.{max(alerts, default=0) + 1}",
+        *(f"{identity.PRT_GENERAL}.{c}.{d}" for c in (1, 18, 19)),
+        f"{rows.HR_PRINTER_ENTRY}.2.{host}",
+        *(f"{rows.ALERT_ENTRY}.7.{d}.{i}" for i in sorted(alerts)[-3:]),
+        *([f"{rows.ALERT_ENTRY}.7.{d}.{max(alerts, default=0) + 1}"] if absent else []),
     ]
 
 
-CONFIG_CHANGES = 1
+def config_oid(device: int | None) -> str:
+    """prtGeneralConfigChanges of the printer."""
+    return f"{identity.PRT_GENERAL}.1.{1 if device is None else device}"
+
+
+def with_alerts(plan: Plan, walked: Sequence[Varbind]) -> Plan:
+    """`plan` for an alert table of these rows."""
+    others = [o for o in plan.objects if o.section != "alerts"]
+    rows_now = [
+        Object(v.oid, value_size(v), "alerts")
+        for v in walked
+        if layout.section_of(v, plan.device, plan.host) == "alerts"
+    ]
+    return msgspec.structs.replace(plan, objects=others + rows_now)
+
+
+def with_kept(plan: Plan, varbinds: Sequence[Varbind]) -> Plan:
+    """`plan` with what it keeps for short polls as it is now."""
+    now = {v.oid: v for v in varbinds}
+    objects = [
+        msgspec.structs.replace(o, tag=now[o.oid].tag, value=_storable(now[o.oid]))
+        if o.tag is not None and o.oid in now
+        else o
+        for o in plan.objects
+    ]
+    return plan if objects == plan.objects else msgspec.structs.replace(plan, objects=objects)
 
 
 def identity_value(plan: Plan, values: Values) -> str | None:
@@ -149,18 +194,31 @@ def meter_objects(source: str) -> list[str]:
 def _object(varbind: Varbind, section: str, short: bool, reading: Reading) -> Object:
     size = value_size(varbind)
     counted = {oid for m in reading.meters for oid in meter_objects(m.source)}
-    keep = section in ("printer", "supplies", "meters") and varbind.oid not in counted and size <= MOST_KEPT_OCTETS
+    keep = (
+        section in ("printer", "supplies", "meters")
+        and varbind.oid not in counted
+        and size <= MOST_KEPT_OCTETS
+    )
     if short or not keep:
         return Object(varbind.oid, size, section, short)
-    return Object(varbind.oid, size, section, False, varbind.tag, varbind.value)
+    return Object(varbind.oid, size, section, False, varbind.tag, _storable(varbind))
+
+
+def _storable(varbind: Varbind) -> int | bytes | None:
+    return varbind.value.encode() if isinstance(varbind.value, str) else varbind.value
+
+
+def _back(oid: str, tag: int, value: int | bytes | None) -> Varbind:
+    return Varbind(
+        oid, tag, value.decode() if tag == OBJECT_IDENTIFIER and isinstance(value, bytes) else value
+    )
 
 
 def _short(
-    found: dict[str, tuple[Varbind, str]], profile: Profile, reading: Reading, device: int | None
+    found: dict[str, tuple[Varbind, str]], profile: Profile, reading: Reading, device: int | None, host: int
 ) -> set[str]:
-    """What a short poll asks for: status, identity and markers always, then as far as the octets go the total,
-    every supply's level, the other meters in their order, and the first lines of the display."""
-    d = 1 if device is None else device
+    """What a short poll asks for: status, identity, markers, the total and every supply's level always; then, as far
+    as the octets go, the lines of the display that say something, and the other meters in their order."""
     chosen: dict[str, int] = {}
     spent = 2 * _PACKET
 
@@ -178,18 +236,22 @@ def _short(
             spent += cost(here)
             chosen.update(dict.fromkeys(here, 1))
 
-    states = (f"{rows.HR_PRINTER_ENTRY}.1.{d}", f"{rows.HR_PRINTER_ENTRY}.2.{d}", f"{rows.HR_DEVICE_STATUS}.{d}")
-    spent += cost(mark_oids(device, [a.index for a in reading.alerts]))
+    states = [
+        f"{o}.{host}"
+        for o in (f"{rows.HR_PRINTER_ENTRY}.1", f"{rows.HR_PRINTER_ENTRY}.2", rows.HR_DEVICE_STATUS)
+    ]
+    spent += cost(mark_oids(device, host, [a.index for a in reading.alerts]))
     take([identity.SYS_UPTIME, *states], always=True)
     serial = _identity(Values(v for v, _ in found.values()), profile, device)
     take([serial[0]] if serial else [], always=True)
     counted = [(m, meter_objects(m.source)) for m in reading.meters]
     take([o for m, oids in counted if m.name == "total" for o in oids], always=True)
     take(_levels(found, profile), always=True)
+    lines = sorted((o for o in found if under(o, rows.CONSOLE_TEXT)), key=oid_key)
+    for oid in [o for o in (lines or profile.display) if o in found and found[o][0].value][:DISPLAY_LINES]:
+        take([oid])
     for _, oids in counted:
         take(oids)
-    for oid in sorted(o for o in found if under(o, rows.CONSOLE_TEXT))[:2] or profile.display:
-        take([oid])
     return set(chosen)
 
 
@@ -231,5 +293,3 @@ def _plain(varbind: Varbind | None) -> str:
     if varbind is None or varbind.tag in MISSING:
         return ""
     return varbind.value.hex() if isinstance(varbind.value, bytes) else str(varbind.value)
-
-

@@ -7,6 +7,7 @@ answer with HP's sysObjectID, and rebadged devices with their maker's.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pass
 
 
-class Source(_Table):
+class Source(_Table, frozen=True, kw_only=True):
     """One value: `oid`, how to `decode` it (extract.DECODERS), which `key` of what that gives; group 1 of
     `pattern` for texts; numbers are divided by `divide`."""
 
@@ -54,7 +55,7 @@ class Source(_Table):
     divide: int = 1
 
 
-class Match(_Table):
+class Match(_Table, frozen=True, kw_only=True):
     """Facts that speak for this profile. `text` and `maker` are regular expressions, the former for sysDescr and
     hrDeviceDescr, the latter for MFG of the IEEE 1284 device id."""
 
@@ -64,7 +65,7 @@ class Match(_Table):
     objects: list[str] = []
 
 
-class FirmwareRule(_Table):
+class FirmwareRule(_Table, frozen=True, kw_only=True):
     """A version; or, with `names` and `versions`, a table of them, but for rows whose name matches `skip`."""
 
     name: str | None = None
@@ -74,7 +75,7 @@ class FirmwareRule(_Table):
     skip: str | None = None
 
 
-class PrinterRules(_Table):
+class PrinterRules(_Table, frozen=True, kw_only=True):
     """Private places of identity, best first. They go before the MIBs' own, `fallback` ones after."""
 
     model: list[Source] = []
@@ -88,7 +89,7 @@ class PrinterRules(_Table):
     fallback_serial: list[Source] = []
 
 
-class MeterRule(_Table):
+class MeterRule(_Table, frozen=True, kw_only=True):
     """`name` is the sum of `add` less `subtract`; all must be there."""
 
     name: str
@@ -97,7 +98,7 @@ class MeterRule(_Table):
     unit: str = "impressions"
 
 
-class MeterTable(_Table):
+class MeterTable(_Table, frozen=True, kw_only=True):
     """Counters in rows: the `keys` column says which (text or number), `values` holds them. Rows that name the
     same meter are added up."""
 
@@ -107,7 +108,7 @@ class MeterTable(_Table):
     unit: str = "impressions"
 
 
-class SupplyRule(_Table):
+class SupplyRule(_Table, frozen=True, kw_only=True):
     """A supply outside the Printer-MIB. It completes the Printer-MIB's row of the same type and colour where
     that row has no measured level, and stands for itself where there is none. `when` is a regular expression for
     the model."""
@@ -124,7 +125,7 @@ class SupplyRule(_Table):
     unless: str | None = None
 
 
-class SupplyTable(_Table):
+class SupplyTable(_Table, frozen=True, kw_only=True):
     """Supplies in rows; `levels` says what special values mean."""
 
     description: str
@@ -137,7 +138,7 @@ class SupplyTable(_Table):
     levels: dict[str, int] = {}
 
 
-class Profile(_Table):
+class Profile(_Table, frozen=True, kw_only=True):
     """One file. `brands` maps names under which the same devices are sold to regular expressions; `aliases` are
     further spellings of the vendor that precede a model."""
 
@@ -155,6 +156,7 @@ class Profile(_Table):
     display: list[str] = []
     quirks: list[str] = []
     name: str = ""
+    digest: str = ""
 
     def objects(self, section: str) -> list[str]:
         """Private single objects that `section` is read from."""
@@ -279,7 +281,7 @@ def load(file: Path) -> Profile:
         raise ProfileError(f"{file.name}: {where.strip('`$.') or 'top level'}: {reason}") from None
     for key, reason in _faults(profile):
         raise ProfileError(f"{file.name}: {key}: {reason}")
-    return msgspec.structs.replace(profile, name=file.stem)
+    return msgspec.structs.replace(profile, name=file.stem, digest=hashlib.sha256(data).hexdigest()[:16])
 
 
 _WALKED = ("1.3.6.1.2.1.1.", "1.3.6.1.2.1.25.", "1.3.6.1.2.1.43.")
@@ -289,9 +291,11 @@ _OID = re.compile(r"[0-2](\.(0|[1-9]\d{0,9})){2,127}")
 
 def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
     """(key, reason) of what types alone cannot tell."""
-    if profile.name:
-        yield "name", "is the file's own name and cannot be set"
-    sources = [s for section in ("printer", "meters", "supplies", "status") for s in profile._sources(section)]
+    if profile.name or profile.digest:
+        yield "name or digest", "comes of the file itself and cannot be set"
+    sources = [
+        s for section in ("printer", "meters", "supplies", "status") for s in profile._sources(section)
+    ]
     for source in sources:
         if source.decode not in extract.DECODERS:
             yield "decode", f"{source.decode!r} is none of {', '.join(sorted(extract.DECODERS))}"
@@ -305,15 +309,21 @@ def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
         for meter in names:
             if meter not in NAMES:
                 yield "meters", f"{meter!r} is not the name of a meter"
-    for rule in (*profile.meters, *profile.meter_tables):
-        if rule.unit not in keywords.COUNTER_UNIT.values():
-            yield "unit", f"{rule.unit!r} is not a prtMarkerCounterUnit keyword"
-    for supply in (*profile.supplies, *profile.supply_tables):
-        if supply.type not in keywords.SUPPLY_TYPE.values():
-            yield "supplies.type", f"{supply.type!r} is not a prtMarkerSuppliesType keyword"
-        if supply.unit not in keywords.SUPPLY_UNIT.values():
-            yield "supplies.unit", f"{supply.unit!r} is not a prtMarkerSuppliesSupplyUnit keyword"
-    patterns = [profile.match.text, profile.match.maker, *profile.brands.values(), *(s.pattern for s in sources)]
+    for unit in [*(m.unit for m in profile.meters), *(t.unit for t in profile.meter_tables)]:
+        if unit not in keywords.COUNTER_UNIT.values():
+            yield "meters.unit", f"{unit!r} is not a prtMarkerCounterUnit keyword"
+    for kind in [*(s.type for s in profile.supplies), *(t.type for t in profile.supply_tables)]:
+        if kind not in keywords.SUPPLY_TYPE.values():
+            yield "supplies.type", f"{kind!r} is not a prtMarkerSuppliesType keyword"
+    for unit in [*(s.unit for s in profile.supplies), *(t.unit for t in profile.supply_tables)]:
+        if unit not in keywords.SUPPLY_UNIT.values():
+            yield "supplies.unit", f"{unit!r} is not a prtMarkerSuppliesSupplyUnit keyword"
+    patterns = [
+        profile.match.text,
+        profile.match.maker,
+        *profile.brands.values(),
+        *(s.pattern for s in sources),
+    ]
     patterns += [p for s in profile.supplies for p in (s.when, s.unless)]
     patterns += [f.skip for f in profile.printer.firmware]
     for pattern in filter(None, patterns):

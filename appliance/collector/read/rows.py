@@ -83,15 +83,16 @@ STORAGE_COLUMNS: dict[int, tuple[str, Any]] = {
 }
 
 
-def status(values: Values, profile: Profile, device: int | None) -> Status:
-    device = 1 if device is None else device
-    errors = values.octets(f"{HR_PRINTER_ENTRY}.2.{device}")
-    display = [t for rest, oid in values.under(CONSOLE_TEXT) if (t := values.text(oid)) and rest[0] == device]
+def status(values: Values, profile: Profile, device: int | None, host: int) -> Status:
+    """`device` is the printer's index in the Printer-MIB, `host` in the tables of RFC 2790."""
+    errors = values.octets(f"{HR_PRINTER_ENTRY}.2.{host}")
+    lines = [oid for rest, oid in values.under(CONSOLE_TEXT) if device is None or rest[0] == device]
+    display = [t for oid in lines if (t := values.text(oid))]
     if not display:
         display = [t for oid in profile.display if (t := values.text(oid))]
     return Status(
-        printer=keywords.name(keywords.PRINTER_STATUS, values.integer(f"{HR_PRINTER_ENTRY}.1.{device}")),
-        device=keywords.name(keywords.DEVICE_STATUS, values.integer(f"{HR_DEVICE_STATUS}.{device}")),
+        printer=keywords.name(keywords.PRINTER_STATUS, values.integer(f"{HR_PRINTER_ENTRY}.1.{host}")),
+        device=keywords.name(keywords.DEVICE_STATUS, values.integer(f"{HR_DEVICE_STATUS}.{host}")),
         errors=keywords.detected_errors(errors) if errors else [],
         display=display,
     )

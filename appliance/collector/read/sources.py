@@ -22,8 +22,12 @@ def number(values: Values, source: Source) -> int | None:
 
 
 def raw_number(values: Values, source: Source) -> int | None:
-    if source.decode == "plain" and not source.key:
-        found: extract.Extracted = values.integer(source.oid)
+    varbind = values.get(source.oid)
+    if varbind is None:
+        return None
+    found: extract.Extracted
+    if (source.decode == "plain" or isinstance(varbind.value, int)) and not source.key:
+        found = values.integer(source.oid)
     else:
         octets = values.octets(source.oid)
         found = None if octets is None else extract.DECODERS[source.decode](octets)

@@ -56,7 +56,9 @@ def _standard(row: Row, values: Values, profile: Profile) -> Supply:
     if colorant:
         device = row.index[0] if len(row.index) > 1 else 1
         color = colors.colorant(values.text(f"{COLORANT_ENTRY}.4.{device}.{colorant}"))
-    color = color or colors.described(description) or (colors.lettered(description) if kind in MARKING else None)
+    color = (
+        color or colors.described(description) or (colors.lettered(description) if kind in MARKING else None)
+    )
     capacity, level = row.integer(CAPACITY), row.integer(LEVEL)
     percent, state, basis = judge(
         class_, capacity, level, counts=profile.receptacle, steps=tuple(profile.steps)
@@ -78,8 +80,6 @@ def _standard(row: Row, values: Values, profile: Profile) -> Supply:
     )
 
 
-
-
 def _singles(values: Values, profile: Profile, model: str | None) -> list[Supply]:
     found = []
     for number, rule in enumerate(profile.supplies, 1):
@@ -88,7 +88,9 @@ def _singles(values: Values, profile: Profile, model: str | None) -> list[Supply
         if rule.unless and re.search(rule.unless, model or ""):
             continue
         level = next((n for s in rule.level if (n := sources.raw_number(values, s)) is not None), None)
-        capacity = sources.number(values, rule.capacity) if isinstance(rule.capacity, Source) else rule.capacity
+        capacity = (
+            sources.number(values, rule.capacity) if isinstance(rule.capacity, Source) else rule.capacity
+        )
         if level is not None:
             found.append(_made(rule, profile, f"{profile.name}.{number}", rule.description, level, capacity))
     return found
@@ -102,8 +104,10 @@ def _tabled(values: Values, profile: Profile) -> list[Supply]:
             level = values.integer(oid)
             if level is None:
                 continue
+            kind = _type_in_words(description) or table.type
             rule = SupplyRule(
-                type=table.type, level=[], class_=table.class_, unit=table.unit, steps=table.steps,
+                type=kind, level=[], unit=table.unit, steps=table.steps,
+                class_="receptacleThatIsFilled" if kind in RECEPTACLES else table.class_,
                 color=colors.described(description) or colors.lettered(description),
             )  # fmt: skip
             level = table.levels.get(str(level), level)
@@ -136,32 +140,25 @@ def _made(
 
 
 def _joined(found: list[Supply], private: Supply) -> list[Supply]:
-    """`private` in place of the gauge of the row it measures finer; as a row of its own where there is none."""
-    twins = [
-        i
-        for i, s in enumerate(found)
-        if _family(s.type) == _family(private.type)
-        and (s.color == private.color or private.color is None or s.color is None)
-    ]
-    exact = [i for i in twins if found[i].color == private.color]
+    """`found` with `private` in it: in place of the gauge of the row that it measures finer, as the words that row
+    lacks, or as a row of its own where it has no twin."""
+    alike = [i for i, s in enumerate(found) if _family(s.type) == _family(private.type)]
+    twins = [i for i in alike if found[i].color == private.color]
+    if not twins and any(found[i].color is None and found[i].percent is not None for i in alike):
+        return found  # one gauge for the drums of all colours
+    if not twins and (private.color is None or any(found[i].color is None for i in alike)):
+        twins = [i for i in alike if private.color is None or found[i].color is None]
     if not twins:
         return [*found, private]
-    candidates = exact or twins
-    for i in candidates:
-        if found[i].percent is None and private.percent is not None:
-            better = msgspec.structs.replace(
-                found[i],
-                unit=private.unit,
-                capacity=private.capacity,
-                level=private.level,
-                percent=private.percent,
-                state=private.state,
-                basis=private.basis,
-                color=found[i].color or private.color,
-                description=found[i].description or private.description,
-            )
-            return [*found[:i], better, *found[i + 1 :]]
-    return found
+    at = next((i for i in twins if found[i].percent is None and private.percent is not None), twins[0])
+    row = found[at]
+    better = msgspec.structs.replace(
+        row, color=row.color or private.color, description=row.description or private.description
+    )
+    if row.percent is None and private.percent is not None:
+        gauge = {f: getattr(private, f) for f in ("unit", "capacity", "level", "percent", "state", "basis")}
+        better = msgspec.structs.replace(better, **gauge)
+    return [*found[:at], better, *found[at + 1 :]]
 
 
 def _family(kind: str) -> str:
