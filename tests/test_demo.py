@@ -229,7 +229,7 @@ def test_kill_anything_at_any_time(start: Callable[..., Demo], state: Path, seed
     try:
         wait_for(exactly_once, 60)
     except AssertionError:
-        pytest.fail(f"seed {seed}: {found[-1]}")
+        pytest.fail(f"seed {seed}: {found[-1]}\n" + "\n".join(found[-1].strange))
     assert found[-1].readings >= lan.printers()
     demo.process.send_signal(signal.SIGINT)
     assert demo.end() == 0, demo.said

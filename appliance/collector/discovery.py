@@ -53,12 +53,12 @@ class Discovery:
     def wish(self, targets: Sequence[str] | None) -> None:
         """Look now: at `targets`, or where the settings say. TargetError where one is not a target; PlatenError
         "already-scanning"."""
+        for text in targets or ():
+            parse(text)
         if self.running or self._wished.is_set():
             raise PlatenError(
                 "A search is already running", hint="Wait for it, or stop it", code="already-scanning"
             )
-        for text in targets or ():
-            parse(text)
         self._wish = list(targets) if targets else None
         self._wished.set()
 
@@ -155,13 +155,13 @@ class Discovery:
         )
         log.info("looking for printers at %d addresses, %d a second", len(left), scan.rate)
         await scan.search.run()
-        for address in map(str, left):
-            if address not in scan.search.answered:
-                self._memory.neighbours.pop(address, None)
-                self._memory.aliases.pop(address, None)
+        for silent in left:
+            if (where := str(silent)) not in scan.search.answered:
+                self._memory.neighbours.pop(where, None)
+                self._memory.aliases.pop(where, None)
                 if len(everyone) <= FEW:
-                    sentence = f"{address} did not answer"
-                    scan.note([Entry(address=address, verdict="silent", code="no-answer", sentence=sentence)])
+                    sentence = f"{where} did not answer"
+                    scan.note([Entry(address=where, verdict="silent", code="no-answer", sentence=sentence)])
         scan.note(
             self._entry_known(k) for a in scan.found if (k := c.roster.at(a)) and k.row.state == "silent"
         )
@@ -228,38 +228,48 @@ class Discovery:
         facts = {"port": hit.port, "snmp_version": hit.version, "community_index": hit.community}
         async with self._deciding:
             stamp = _stamp(visit)
-            match = c.roster.recognise(visit.reading)
+            match = c.roster.recognise(visit.reading, address)
             holder = c.roster.at(address)
             known = c.roster.get(match.id) if match.id else None
             if known is not None and holder is known:
                 c.roster.answered(known, visit, stamp, **facts)
                 entry = self._entry_known(known)
-            elif known is not None:
-                if known.row.address != address and await c.still_there(known):
+            else:
+                old, there = (known.row.address, await c.who_is_there(known)) if known else (None, "nobody")
+                if holder is not None:
+                    c.roster.displaced(holder, stamp)
+                    c.rest(holder.row.id)
+                if known is not None and there == "the same":
                     self._memory.aliases[address] = known.row.id
                     return self._entry_known(known, address=address)
-                old = known.row.address
-                if holder is not None:
-                    c.roster.displaced(holder, stamp)
-                    c.rest(holder.row.id)
-                c.roster.moved(known, visit, stamp, address=address, **facts)
-                entry = self._entry_known(known, moved_from=old)
-            else:
-                if holder is not None:
-                    c.roster.displaced(holder, stamp)
-                    c.rest(holder.row.id)
-                known = c.roster.found(visit, stamp, conflict=match.conflict, address=address, **facts)
-                entry = Entry(
-                    address=address,
-                    printer=known.row.id,
-                    vendor=known.row.vendor,
-                    model=known.row.model,
-                    verdict="printer",
-                    code="conflict" if match.conflict else "found",
-                    sentence=match.conflict or "New",
-                )
+                if known is not None:
+                    c.roster.moved(known, visit, stamp, address=address, **facts)
+                    entry = self._entry_known(known, moved_from=old)
+                else:
+                    known = c.roster.found(visit, stamp, conflict=match.conflict, address=address, **facts)
+                    entry = _entry_new(known, match.conflict)
+                if old is not None and there == "another":
+                    # Two that swapped their addresses: look who is at the old one, at once.
+                    c.spawn(self._look_at(old, hit))
             c.adopted(known, hit.traffic)
             return entry
+
+    async def _look_at(self, address: str, like: Hit) -> None:
+        c = self._collector
+        visit, error, traffic = await search.read_first(
+            address,
+            c.access,
+            c.profiles,
+            port=like.port,
+            version=like.version,
+            community=like.community,
+            line=c.line,
+        )
+        if visit is None:
+            log.info("%s: %s", address, error)
+            return
+        hit = msgspec.structs.replace(like, address=address, visit=visit, traffic=traffic)
+        await self.adopt(address, visit, hit)
 
     def _entry_known(
         self, known: Known, *, address: str | None = None, moved_from: str | None = None
@@ -283,6 +293,18 @@ class Discovery:
             code=code,
             sentence=sentence,
         )
+
+
+def _entry_new(known: Known, conflict: str | None) -> Entry:
+    return Entry(
+        address=known.row.address,
+        printer=known.row.id,
+        vendor=known.row.vendor,
+        model=known.row.model,
+        verdict="printer",
+        code="conflict" if conflict else "found",
+        sentence=conflict or "New",
+    )
 
 
 async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[PlatenError]]:

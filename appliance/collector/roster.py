@@ -5,7 +5,7 @@ writer at once; nothing here waits for a disk or a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -61,7 +61,7 @@ class Roster:
             plan = None if row.plan is None else _plan(row.plan)
             self._known[row.id] = Known(row, readings.get(row.id), plan)
 
-    def __iter__(self) -> Iterable[Known]:
+    def __iter__(self) -> Iterator[Known]:
         return iter(list(self._known.values()))
 
     def __len__(self) -> int:
@@ -75,9 +75,16 @@ class Roster:
         found = (k for k in self._known.values() if k.row.address == address and not k.displaced)
         return next(found, None)
 
-    def recognise(self, reading: Reading) -> Match:
-        """Which of the known printers this is, by its evidence."""
-        return match(evidence(reading), {k.row.id: k.row.evidence for k in self._known.values()})
+    def recognise(self, reading: Reading, address: str) -> Match:
+        """Which of the known printers this is, by its evidence. One that shows neither serial nor network card is
+        told by its address and model."""
+        found = evidence(reading)
+        matched = match(found, {k.row.id: k.row.evidence for k in self._known.values()})
+        holder = self.at(address)
+        if holder is None or matched != Match(None, None) or any(e.kind in ("serial", "mac") for e in found):
+            return matched
+        same = {(e.kind, e.value) for e in found} <= set(holder.row.evidence)
+        return Match(holder.row.id, None) if same else matched
 
     def found(self, visit: Visit, stamp: Stamp, *, conflict: str | None = None, **facts: object) -> Known:
         """A printer that nobody knew. `facts` are fields of its row: address, port, snmp_version, community_index."""
@@ -171,6 +178,7 @@ class Roster:
         known.row = msgspec.structs.replace(
             known.row,
             state="paused" if known.row.state == "paused" else "silent",
+            last_tried=stamp.time,
             last_error=EXCHANGED,
             last_error_text=f"Another printer is at {known.row.address} now",
             failures=max(known.row.failures, SILENT_AFTER),

@@ -88,4 +88,3 @@ NONE: dict[str, object] = {
     "more": 0,
 }
 """The report before the first discovery."""
-

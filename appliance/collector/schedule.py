@@ -152,6 +152,12 @@ class Schedule:
         entry.status_at = until
         entry.full_at = max(entry.full_at, until)
 
+    def release(self, printer: str, now: float) -> None:
+        """It was not given back, which no visit should do: it waits for its next turn all the same."""
+        entry = self._entries.get(printer)
+        if entry is not None and entry.busy:
+            self.postpone(printer, now + self._status_s)
+
     def _catch_up(self, entry: _Entry) -> float:
         return entry.phase * min(CATCH_UP_S, self._status_s)
 
@@ -180,7 +186,7 @@ class Schedule:
             return last + min(RETRY_S, self._status_s)
         if doublings > DOUBLINGS:
             return None
-        return last + self._status_s * 2**doublings * (0.75 + 0.5 * entry.phase)
+        return last + self._status_s * (1 << doublings) * (0.75 + 0.5 * entry.phase)
 
 
 class _Entry(msgspec.Struct):

@@ -83,6 +83,7 @@ class Search:
         self._line = line
         self._places = asyncio.Semaphore(at_once)
         self._again: dict[int, list[Address]] = {}
+        self._object_ids: dict[str, str | None] = {}
         self._questions = 0
 
     @property
@@ -102,7 +103,8 @@ class Search:
                 and known.asked == "sysObjectID"
                 and verdict(known.sys_object_id) == "generic"
             ):
-                self._again.setdefault(known.community, []).append(address)
+                community = known.community % len(self._access.communities)
+                self._again.setdefault(community, []).append(address)
             else:
                 first.append(address)
         async with asyncio.TaskGroup() as group:
@@ -132,12 +134,12 @@ class Search:
         answers = sweep(
             addresses,
             port=self._access.port,
-            community=self._access.communities[community % len(self._access.communities)].encode(),
+            community=self._access.communities[community].encode(),
             rate=self.rate,
             question=question,
             on_progress=progress,
         )
-        async with contextlib.aclosing(answers):
+        async with contextlib.aclosing(answers):  # type: ignore[type-var]  # it is a generator
             async for answer in answers:
                 yield answer
 
@@ -149,13 +151,15 @@ class Search:
         object_id = _object_id(answer)
         kind = verdict(object_id)
         known = self._neighbours.get(address)
+        self._object_ids[address] = object_id
         if self._aliases(address):
             await self._other(address, answer, community, object_id, "sysObjectID")
         elif kind == "printer":
             group.create_task(self._read(address, answer, community, object_id))
-        elif (kind == "unknown" and not (
-            known is not None and known.asked == "both" and known.sys_object_id == object_id
-        )) or (kind == "generic" and self._second_look):
+        elif (
+            kind == "unknown"
+            and not (known is not None and known.asked == "both" and known.sys_object_id == object_id)
+        ) or (kind == "generic" and self._second_look):
             self._again.setdefault(community, []).append(answer.address)
         else:
             asked: Literal["sysObjectID", "both"] = "both" if kind == "unknown" else "sysObjectID"
@@ -163,14 +167,14 @@ class Search:
 
     async def _look_closer(self, answer: Answer, community: int, group: asyncio.TaskGroup) -> None:
         address = str(answer.address)
-        known = self._neighbours.get(address)
         both = address in self.answered
         self.answered.add(address)
+        known = self._neighbours.get(address)
+        object_id = self._object_ids.get(address, known.sys_object_id if known else None)
         varbind = answer.varbinds[0] if answer.varbinds else None
         if varbind is not None and varbind.tag not in MISSING and under(varbind.oid, PRINTER_MIB):
-            group.create_task(self._read(address, answer, community, None))
+            group.create_task(self._read(address, answer, community, object_id))
         else:
-            object_id = known.sys_object_id if known else None
             await self._other(address, answer, community, object_id, "both" if both else "printer")
 
     async def _other(
@@ -198,11 +202,12 @@ class Search:
         async with self._places:
             self.reading += 1
             try:
+                version = await self._version(answer, community)
                 visit, error, traffic = await read_first(
                     address,
                     self._access,
                     self._profiles,
-                    version=answer.version,
+                    version=version,
                     community=community,
                     line=self._line,
                 )
@@ -214,7 +219,7 @@ class Search:
                 address=address,
                 verdict="printer" if visit else "other" if not_one else "failed",
                 port=port,
-                version=answer.version,
+                version=version,
                 community=community,
                 sys_object_id=object_id,
                 visit=visit,
@@ -223,6 +228,18 @@ class Search:
                 traffic=traffic,
             )
         )
+
+    async def _version(self, answer: Answer, community: int) -> str:
+        """What a printer speaks that answered in v1: perhaps v2c too, and only the first question was lost."""
+        if answer.version == "2c":
+            return "2c"
+        asked = sweep(
+            [answer.address],
+            port=self._access.port,
+            community=self._access.communities[community].encode(),
+            versions=("2c",),
+        )
+        return "2c" if [again async for again in asked] else "1"
 
 
 async def read_first(
@@ -292,9 +309,11 @@ async def _resolve(name: str) -> list[Span] | PrinterError:
         return NameUnknown(f"The name {name} was not resolved within {RESOLVE_S:g} s")
     except (OSError, UnicodeError):
         return NameUnknown(f"The name {name} does not resolve")
-    found = dict.fromkeys(ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0]))
+    found: dict[Address, None] = dict.fromkeys(
+        ipaddress.ip_address(row[4][0]) for row in rows if "%" not in str(row[4][0])
+    )
     # A printer with both has one SNMP agent; asking it twice would show it twice.
-    preferred = [a for a in found if a.version == 4] or list(found)
+    preferred: list[Address] = [a for a in found if a.version == 4] or list(found)
     for address in preferred:
         if not allowed(address):
             raise TargetError(

@@ -12,8 +12,9 @@ import contextlib
 import ipaddress
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
+from typing import Literal
 
 from appliance.collector.access import Access
 from appliance.collector.budget import Budget, allowance
@@ -26,12 +27,12 @@ from appliance.collector.search import Hit, read_first
 from appliance.collector.visit import PrinterExchanged, Visit, poll
 from appliance.collector.writer import Writer
 from appliance.host import clock, notify
-from appliance.model.clock import Stamp, unix
+from appliance.model.clock import Stamp, rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, StoreError
 from appliance.model.reading import Traffic
 from appliance.model.settings import Value
 from appliance.model.targets import Span
-from appliance.store import printers, settings
+from appliance.store import events, printers, readings, settings
 from appliance.store.worker import Worker
 
 SETTINGS_S = 2.0
@@ -45,6 +46,10 @@ BUSY_S = (2.0, 60.0)
 
 LOOK_S = 30.0
 """The schedule is looked at this often at least, so that a sleep of the machine is noticed."""
+
+TIDY_AFTER_S = 600.0
+DAY_S = 86_400.0
+"""Old readings go once a day, the first time well after the start."""
 
 FLUSH_S = 4.0
 """What a stop may take to write what waits."""
@@ -168,14 +173,18 @@ class Collector:
                     log.info("%s was asked enough for this hour", due.printer)
                     self.schedule.postpone(due.printer, now + wait)
                     continue
-                task = asyncio.create_task(self._visit(due))
-                self._visits.add(task)
-                task.add_done_callback(self._visited)
+                self.spawn(self._visit(due))
             following = self.schedule.next_at() if len(self._visits) < self.number("poll.at_once") else None
             wait_s = LOOK_S if following is None else min(max(following - mono(), 0.0), LOOK_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
+
+    def spawn(self, visit: Coroutine[None, None, None]) -> None:
+        """Let a visit go on by itself. It takes one of the places that poll.at_once gives."""
+        task = asyncio.create_task(visit)
+        self._visits.add(task)
+        task.add_done_callback(self._visited)
 
     def _visited(self, task: asyncio.Task[None]) -> None:
         self._visits.discard(task)
@@ -196,6 +205,8 @@ class Collector:
             # It counts as a failure, or a reading that trips us would be tried again without a pause.
             self.failed(known, Fault(f"{known.title} could not be read because of a fault of ours"))
             raise
+        finally:
+            self.schedule.release(due.printer, mono())
 
     async def visit(self, known: Known, kind: Kind) -> Traffic:
         """Read a known printer now and take down what comes of it. PrinterError where nothing did, which is then
@@ -218,18 +229,27 @@ class Collector:
             self.schedule.done(known.row.id, kind, mono())
         return traffic
 
-    async def still_there(self, known: Known) -> bool:
-        """Whether a known printer still answers at the address it is known by."""
+    async def who_is_there(self, known: Known) -> Literal["the same", "another", "nobody"]:
+        """Who answers at the address a known printer is known by."""
         plan = known.plan
-        if plan is None or known.row.state != "active" or self.is_excluded(known.row.address):
-            return False
+        if (
+            plan is None
+            or known.displaced
+            or known.row.state != "active"
+            or self.is_excluded(known.row.address)
+        ):
+            return "nobody"
         try:
             visit, _, facts = await self._ask(known, plan, "status")
+        except PrinterExchanged:
+            return "another"
         except PrinterError:
-            return False
+            return "nobody"
+        if visit.replanned and self.roster.recognise(visit.reading, known.row.address).id != known.row.id:
+            return "another"
         self.roster.answered(known, visit, _stamp(visit), **facts)
         self.schedule.done(known.row.id, "status", mono())
-        return True
+        return "the same"
 
     async def _ask(self, known: Known, plan: Plan, kind: Kind) -> tuple[Visit, Traffic, dict[str, object]]:
         """One visit over the wire: the reading, what it took, and fields of its row that it found out."""
@@ -361,13 +381,30 @@ class Collector:
                     await asyncio.sleep(wait if tries else HURRY_S)
             self._hurry.clear()
             try:
-                await self.writer.commit()
+                if self.writer:
+                    await self.writer.commit()
+                    notify.status(f"{len(self.roster)} printers known")
             except StoreError as e:
                 tries += 1
                 self._store_failed(e)
             else:
                 tries = 0
                 self._store_works()
+
+    async def _tidy(self) -> None:
+        """Forget once a day what is older than store.keep_days; never by a clock that nobody has set."""
+        while True:
+            await asyncio.sleep(TIDY_AFTER_S)
+            now = clock.now()
+            if now.clock == "synchronised":
+                before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
+                try:
+                    gone = await self.worker.run(readings.prune, before)
+                    await self.worker.run(events.prune, before)
+                    log.debug("%d old readings forgotten", gone)
+                except StoreError as e:
+                    self._store_failed(e)
+            await asyncio.sleep(DAY_S - TIDY_AFTER_S)
 
     async def commit_now(self) -> None:
         """Before a wish is answered, what it read is on disk. StoreError is shown as a problem, not raised."""

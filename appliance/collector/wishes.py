@@ -184,7 +184,7 @@ class _Wishes:
 
 def _parameters(parameters: Parameters, kind: Callable[..., T]) -> T:
     try:
-        return msgspec.convert(parameters, type=kind)  # type: ignore[call-overload, no-any-return]
+        return msgspec.convert(parameters, type=kind)  # type: ignore[no-any-return]
     except msgspec.ValidationError as e:
         raise UsageError(f"The parameters are not right: {e}", code="bad-parameters") from None
 
@@ -218,7 +218,7 @@ def _problems(c: Collector) -> list[dict[str, object]]:
         waits = f"; {len(c.writer)} readings and events wait in memory" if len(c.writer) else ""
         left_out = f", {c.writer.left_out} found no room" if c.writer.left_out else ""
         add(c.store_problem.code, c.store_problem.sentence + waits + left_out, c.store_problem.hint)
-    for error in c.discovery.problems:
+    for error in (*c.profiles.refused, *c.discovery.problems):
         add(error.code, error.sentence, error.hint)
     now = mono()
     for known in c.roster:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
+from appliance.collector.roster import Known
 from appliance.collector.service import Collector
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.value import OBJECT_IDENTIFIER, OCTET_STRING, Varbind
@@ -65,7 +66,13 @@ class Office:
         return f"{self.prefix}.{number}"
 
     def stand(
-        self, number: int, name: str, *, serial: str | None = None, object_id: str | None = None, **how: object
+        self,
+        number: int,
+        name: str,
+        *,
+        serial: str | None = None,
+        object_id: str | None = None,
+        **how: object,
     ) -> Station:
         """Put a device there, in place of another one."""
         mib = recording(name, serial=serial, object_id=object_id)
@@ -112,9 +119,10 @@ class Office:
 
 
 def configure(database: Path, office: Office, **more: Value) -> None:
-    """Settings for a test: quick, and this office only. `discovery__rate` sets discovery.rate."""
+    """Settings for a test: quick, and the devices of this office only, whose silence nobody need wait for.
+    `discovery__rate` sets discovery.rate."""
     values: dict[str, Value] = {
-        "discovery.ranges": [f"{office.at(1)}-{office.at(80)}"],
+        "discovery.ranges": [office.at(n) for n in office.stations],
         "discovery.rate": 2_000,
         "snmp.port": office.port,
         "snmp.timeout_ms": 300,
@@ -148,6 +156,20 @@ async def until(condition: Callable[[], object], within_s: float = 20.0, what: s
     while not condition():
         assert time.monotonic() < deadline, what or f"not within {within_s} s"
         await asyncio.sleep(0.02)
+
+
+async def polled(collector: Collector, *known: Known, until_: Callable[[], object] = lambda: True) -> None:
+    """Ask these printers, again and again, until each was tried and the condition holds."""
+    before = [k.row.last_tried for k in known]
+
+    def asked() -> bool:
+        if all(k.row.last_tried != t for k, t in zip(known, before, strict=True)) and until_():
+            return True
+        for k in known:
+            collector.ask_soon(k.row.id)
+        return False
+
+    await until(asked, 30.0)
 
 
 async def discovered(collector: Collector, *, count: int = 1) -> None:
