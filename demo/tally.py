@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from appliance.model.errors import StoreError
+from appliance.model.reading import SECTIONS
 from appliance.store import outbox, printers
 from appliance.store.database import open_database as box_database
 from appliance.store.worker import Worker
@@ -112,8 +113,11 @@ def _of_portal(path: Path, box: str) -> tuple[Counter[str], set[int], int]:
             "SELECT printer, kind, body FROM records JOIN streams s ON s.id = stream_id WHERE s.box = ?",
             (box,),
         ):
-            stamp = msgspec.json.decode(body)["stamp"]
-            found[f"{printer} {stamp['boot_id']} {stamp['mono']:.3f} {kind}"] += 1
+            record = msgspec.json.decode(body)
+            stamp = record["stamp"]
+            # A change of nothing only says that it was read again; the box keeps the moment and no reading.
+            if kind == "full" or record["change"].keys() & set(SECTIONS):
+                found[f"{printer} {stamp['boot_id']} {stamp['mono']:.3f} {kind}"] += 1
         rows = db.execute(
             "SELECT seq, refused FROM messages JOIN streams s ON s.id = stream_id WHERE s.box = ?", (box,)
         ).fetchall()
