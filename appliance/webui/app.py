@@ -32,6 +32,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SESSION_COOKIE = "platen_box_session"
 FORM_COOKIE = "platen_box_form"
 LANGUAGE_COOKIE = "platen_box_language"
+REFRESH = "X-Refresh"
+"""Set by our script when it looks again by itself; that keeps no session alive."""
 
 _OPEN = ("/login", "/setup", "/status.json")
 """Pages that look after their own access."""
@@ -156,7 +158,9 @@ async def _admit(request: web.Request, handler: Handler, visitor: Visitor) -> we
     if request.path.startswith("/static/"):
         return await handler(request)
     cookie = request.cookies.get(SESSION_COOKIE)
-    arrival: auth.Arrival = await box.worker.run(auth.arrive, cookie, visitor.now)
+    arrival: auth.Arrival = await box.worker.run(
+        auth.arrive, cookie, visitor.now, by_hand=REFRESH not in request.headers
+    )
     chosen = request.query.get("language") or request.cookies.get(LANGUAGE_COOKIE)
     visitor.t = Locale(negotiate(arrival.language, chosen, request.headers.get("Accept-Language")))
     visitor.session = arrival.session
