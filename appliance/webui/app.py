@@ -18,7 +18,7 @@ from multidict import MultiDict
 
 from appliance import __version__
 from appliance.host.identity import Identity
-from appliance.model.errors import PlatenError
+from appliance.model.errors import PlatenError, PrinterError
 from appliance.store.worker import Worker
 from appliance.webui import auth, errors, guard, static
 from appliance.webui.i18n import LANGUAGES, Locale, negotiate
@@ -94,10 +94,10 @@ def page(request: web.Request, template: str, *, status: int = 200, **data: Any)
     return web.Response(text=html, content_type="text/html", status=status)
 
 
-def see(path: str, **query: str) -> web.HTTPSeeOther:
+def see(path: str, **query: str) -> web.Response:
     """The answer to a form that was carried out: 303 to where the result stands."""
     text = "&".join(f"{k}={v}" for k, v in query.items())
-    return web.HTTPSeeOther(f"{path}?{text}" if text else path)
+    return web.Response(status=303, headers={"Location": f"{path}?{text}" if text else path})
 
 
 def error_page(
@@ -107,6 +107,13 @@ def error_page(
     response = page(request, "error.html", status=status, story=story, answer=status, bare=status == 421)
     response.headers.update(headers or {})
     return response
+
+
+def status_of(error: PlatenError) -> int:
+    """The HTTP status of an error: 503 of ours, 502 of a printer's, 422 of the visitor's."""
+    if error.exit_status == 70 or error.code.startswith("service-"):
+        return 503
+    return 502 if isinstance(error, PrinterError) else 422
 
 
 async def run(request: web.Request, fn: Callable[..., Any], *args: Any) -> Any:
@@ -138,8 +145,7 @@ async def _gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TimeoutError:
         response = error_page(request, errors.tell(visitor.t, "too-slow"), 504)
     except PlatenError as error:
-        status = 503 if error.exit_status == 70 or error.code.startswith("service-") else 400
-        response = error_page(request, errors.tell_error(visitor.t, error), status)
+        response = error_page(request, errors.tell_error(visitor.t, error), status_of(error))
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         response = error_page(request, errors.tell(visitor.t, "fault"), 500)
@@ -174,7 +180,7 @@ async def _admit(request: web.Request, handler: Handler, visitor: Visitor) -> we
     if request.method == "POST":
         await _read_form(request, visitor)
     if arrival.session is None and request.path not in _OPEN:
-        raise see("/login" if arrival.password_set else "/setup", **_wanted(request))
+        return see("/login" if arrival.password_set else "/setup", **_wanted(request))
     response = await handler(request)
     if (language := request.query.get("language")) in LANGUAGES:
         response.set_cookie(LANGUAGE_COOKIE, str(language), path="/", httponly=True, samesite="Strict")
@@ -208,7 +214,7 @@ def _wanted(request: web.Request) -> dict[str, str]:
 
 def _http_error(request: web.Request, answer: web.HTTPException) -> web.StreamResponse:
     if answer.status < 400:
-        return answer
+        return web.Response(status=answer.status, headers=answer.headers)
     code = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(answer.status, "bad-request")
     headers = {"Allow": answer.headers["Allow"]} if "Allow" in answer.headers else None
     return error_page(request, errors.tell(request[VISITOR].t, code), answer.status, headers)

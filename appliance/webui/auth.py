@@ -88,9 +88,7 @@ def arrive(db: sqlite3.Connection, token: str | None, now: float, *, by_hand: bo
         if found is not None and now < found.created + ABSOLUTE_S:
             session = Session(found.created, found.used, found.expires, found.label)
             if by_hand and now - found.used > sessions.TOUCH_S:
-                sessions.touch(
-                    db, token, now, min(now + IDLE_S, found.created + ABSOLUTE_S)
-                )
+                sessions.touch(db, token, now, min(now + IDLE_S, found.created + ABSOLUTE_S))
     return Arrival(language, password_set, session)
 
 

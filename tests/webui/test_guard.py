@@ -178,7 +178,8 @@ async def test_dripping_body_is_cut_off(page: Page, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(guard, "BODY_S", 0.3)
     reader, writer = await _connect(page)
     writer.write(
-        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\na="
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\na="
     )
     async with asyncio.timeout(5):
         answer = await reader.read(2000)

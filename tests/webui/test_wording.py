@@ -13,7 +13,21 @@ EN, DE = Locale("en"), Locale("de")
 
 
 def supply(**facts) -> Supply:
-    usual = dict(index="1.1", class_="supplyThatIsConsumed", type="toner", color="cyan", description="TK-5240C", part_number=None, serial=None, unit="percent", capacity=100, level=62, percent=62, state="ok", basis="measured")  # fmt: skip
+    usual = {
+        "index": "1.1",
+        "class_": "supplyThatIsConsumed",
+        "type": "toner",
+        "color": "cyan",
+        "description": "TK-5240C",
+        "part_number": None,
+        "serial": None,
+        "unit": "percent",
+        "capacity": 100,
+        "level": 62,
+        "percent": 62,
+        "state": "ok",
+        "basis": "measured",
+    }
     return Supply(**{**usual, **facts})
 
 
@@ -59,7 +73,19 @@ def test_keywords_are_split_into_words():
 
 
 def alert(**facts) -> Alert:
-    usual = dict(index=1, code=8, code_name="jam", severity="critical", training="untrained", group="mediaPath", group_index=1, location=0, description="Paper jam", ticks=None, time=None)  # fmt: skip
+    usual = {
+        "index": 1,
+        "code": 8,
+        "code_name": "jam",
+        "severity": "critical",
+        "training": "untrained",
+        "group": "mediaPath",
+        "group_index": 1,
+        "location": 0,
+        "description": "Paper jam",
+        "ticks": None,
+        "time": None,
+    }
     return Alert(**{**usual, **facts})
 
 

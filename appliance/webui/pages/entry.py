@@ -19,7 +19,7 @@ async def show_setup(request: web.Request) -> web.StreamResponse:
     if not await run(request, _password_set):
         return _setup(request)
     if visitor.session is None:
-        raise see("/login")
+        return see("/login")
     known, host = await run(request, _progress)
     scan = await request.app[BOX].services.scan()
     searching = not isinstance(scan, PlatenError) and scan.running
@@ -30,7 +30,7 @@ async def setup(request: web.Request) -> web.StreamResponse:
     """Sets the first password. The code is of no use once that is done."""
     visitor, box = request[VISITOR], request.app[BOX]
     if await run(request, _password_set):
-        raise see("/login")
+        return see("/login")
     form = visitor.form
     code, password, again = (form.get(f, "") for f in ("code", "password", "again"))
     short, differs = auth.password_fault(password, again)
@@ -47,7 +47,7 @@ async def setup(request: web.Request) -> web.StreamResponse:
     except auth.TooManyTries as slow:
         return _slowed(_setup(request, code=code, status=429, story=_wait(request, slow)), slow)
     if done is None:
-        raise see("/login")
+        return see("/login")
     if not done:
         text = visitor.t.gettext("This is not the code on the label. Check it letter by letter.")
         return _setup(request, wrong={"code": text}, code=code, status=422)
@@ -56,16 +56,16 @@ async def setup(request: web.Request) -> web.StreamResponse:
 
 async def show_login(request: web.Request) -> web.StreamResponse:
     if not await run(request, _password_set):
-        raise see("/setup")
+        return see("/setup")
     if request[VISITOR].session is not None:
-        raise see("/")
+        return see("/")
     return _login(request, following=request.query.get("next", ""))
 
 
 async def login(request: web.Request) -> web.StreamResponse:
     visitor, box = request[VISITOR], request.app[BOX]
     if not await run(request, _password_set):
-        raise see("/setup")
+        return see("/setup")
     following = visitor.form.get("next", "")
     try:
         right = await box.doors.password_right(guard.source(request), visitor.form.get("password", ""))

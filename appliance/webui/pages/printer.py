@@ -17,7 +17,7 @@ from appliance.model.reading import Meter, Reading
 from appliance.store import printers, readings
 from appliance.store.printers import Printer
 from appliance.webui import errors, mibnames, problems, svg
-from appliance.webui.app import BOX, VISITOR, error_page, page, run, see
+from appliance.webui.app import BOX, VISITOR, error_page, page, run, see, status_of
 from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S
@@ -170,10 +170,8 @@ async def _wish(
     try:
         await request.app[BOX].services.ask("collector", method, timeout_s, printer=printer_id, **parameters)
     except PlatenError as error:
-        return error_page(
-            request, errors.tell_error(request[VISITOR].t, error), 503 if error.exit_status == 70 else 502
-        )
-    raise see(f"/printers/{printer_id}", done=done)
+        return error_page(request, errors.tell_error(request[VISITOR].t, error), status_of(error))
+    return see(f"/printers/{printer_id}", done=done)
 
 
 def meter_groups(meters: Sequence[Meter]) -> list[tuple[str, list[Meter]]]:

@@ -114,17 +114,17 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 async def pause(request: web.Request) -> web.StreamResponse:
     await run(request, settings.put, "uplink.paused", True, "you")
-    raise see("/reports", done="paused")
+    return see("/reports", done="paused")
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     await run(request, settings.put, "uplink.paused", False, "you")
-    raise see("/reports", done="resumed")
+    return see("/reports", done="resumed")
 
 
 async def retry(request: web.Request) -> web.StreamResponse:
     await request.app[BOX].services.ask("uplink", "Retry")
-    raise see("/reports", done="retried")
+    return see("/reports", done="retried")
 
 
 ROUTES = [

@@ -14,7 +14,7 @@ from appliance.model.errors import PlatenError, TargetError
 from appliance.model.reading import Reading
 from appliance.store import settings
 from appliance.webui import errors
-from appliance.webui.app import BOX, VISITOR, page, run, see
+from appliance.webui.app import BOX, VISITOR, page, run, see, status_of
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S, Found
 
@@ -57,16 +57,18 @@ async def start(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[BOX].services.ask("collector", "Scan", 5.0, **parameters)
     except PlatenError as error:
-        return await _page(request, status=_status(error), typed=typed, story=errors.tell_error(t, error))
-    raise see("/printers/search")
+        return await _page(request, status=status_of(error), typed=typed, story=errors.tell_error(t, error))
+    return see("/printers/search")
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[BOX].services.ask("collector", "ScanStop")
     except PlatenError as error:
-        return await _page(request, status=_status(error), story=errors.tell_error(request[VISITOR].t, error))
-    raise see("/printers/search")
+        return await _page(
+            request, status=status_of(error), story=errors.tell_error(request[VISITOR].t, error)
+        )
+    return see("/printers/search")
 
 
 async def test(request: web.Request) -> web.StreamResponse:
@@ -83,7 +85,7 @@ async def test(request: web.Request) -> web.StreamResponse:
         reading = msgspec.convert(answer.get("reading"), Reading)
     except PlatenError as error:
         return await _page(
-            request, status=_status(error), address=address, test_story=errors.tell_error(t, error)
+            request, status=status_of(error), address=address, test_story=errors.tell_error(t, error)
         )
     except msgspec.ValidationError:
         return await _page(request, status=502, address=address, test_story=errors.tell(t, "bad-reply"))
@@ -164,10 +166,6 @@ async def _progress(request: web.Request) -> dict[str, Any]:
 
 def _rank(found: Found) -> int:
     return _RANK.index(found.verdict) if found.verdict in _RANK else len(_RANK)
-
-
-def _status(error: PlatenError) -> int:
-    return 503 if error.code.startswith("service-") else 422
 
 
 def _size(entry: str) -> int:

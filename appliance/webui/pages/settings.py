@@ -166,12 +166,12 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 
 async def end_session(request: web.Request) -> web.StreamResponse:
     await run(request, sessions.end_one, request[VISITOR].form.get("id", ""))
-    raise see("/settings", done="ended")
+    return see("/settings", done="ended")
 
 
 async def end_others(request: web.Request) -> web.StreamResponse:
     await run(request, sessions.end_all, request.cookies.get(SESSION_COOKIE))
-    raise see("/settings", done="others")
+    return see("/settings", done="others")
 
 
 async def make_token(request: web.Request) -> web.StreamResponse:
@@ -183,7 +183,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
 
 async def end_token(request: web.Request) -> web.StreamResponse:
     await run(request, sessions.set_secret, "status_token", None)
-    raise see("/settings", done="token-off")
+    return see("/settings", done="token-off")
 
 
 ROUTES = [
