@@ -175,7 +175,7 @@ def _create(path: Path) -> None:
     ):
         leftover.unlink(missing_ok=True)
     # Made by us, because SQLite would make it readable by everybody; its log and index take over this mode.
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o660))
+    os.close(_shared(unfinished, os.O_EXCL))
     try:
         db = sqlite3.connect(unfinished, isolation_level=None)
         try:
@@ -269,7 +269,7 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time creates or migrates; the others wait here."""
-    handle = os.open(_beside(path, ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o660)
+    handle = _shared(_beside(path, ".lock"))
     try:
         end = time.monotonic() + LOCK_S
         while True:
@@ -285,6 +285,14 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _shared(path: Path, flags: int = 0) -> int:
+    """A handle of a file that all services may write, each its own user of one group, whatever the umask."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | flags, 0o660)
+    if os.fstat(handle).st_uid == os.geteuid():
+        os.fchmod(handle, 0o660)
+    return handle
 
 
 @contextlib.contextmanager

@@ -138,7 +138,10 @@ def _add(db: sqlite3.Connection, schema: str, created: str, make: Callable[..., 
     body, encoding = finished(make(seq=seq))
     if len(body) > MAX_BODY:
         raise Fault(f"A message of {len(body)} octets was refused")
-    db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (seq, schema, encoding, created, body))
+    db.execute(
+        "INSERT INTO outbox (seq, schema, encoding, created, body) VALUES (?, ?, ?, ?, ?)",
+        (seq, schema, encoding, created, body),
+    )
     return seq
 
 
