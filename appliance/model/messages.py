@@ -27,7 +27,7 @@ TOPIC = {READINGS: "t", EVENT: "ev", STATE: "state", HEARTBEAT: "hb", ACKNOWLEDG
 """Last level of the topic, by schema."""
 
 COMPRESS_ABOVE = 512
-"""Bodies over this many octets travel as zstd (user property `enc=zstd`); below it the frame costs more than it saves."""
+"""Bodies over this many octets travel as zstd (user property `enc=zstd`); below, the frame costs more than it saves."""
 
 MAX_BODY = 64 * 1024
 """A message body never exceeds this many octets before compression is undone by the receiver's own limit."""

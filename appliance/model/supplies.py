@@ -20,7 +20,7 @@ def judge(
     counts: str | None = None,
     steps: tuple[int, ...] = (),
 ) -> tuple[int | None, SupplyState, Basis]:
-    """(percent, state, basis) of one supply. The percentage is what is left: of the supply, or of a receptacle's space.
+    """(percent, state, basis) of one supply. Percent is what is left: of the supply, or of a receptacle's space.
 
     `counts` says what a receptacle's level counts: "remaining" space, as RFC 3805 has it, or what is "filled", as
     many printers do. It is a fact of the model that a profile states; where none does, the RFC is followed for

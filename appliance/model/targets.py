@@ -16,7 +16,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST = 65_536
 """The largest range one entry may name: a /16."""
 
-_NAME = re.compile(r"(?=.{1,253}\Z)(?!\d+(\.\d+)*\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?\Z")  # fmt: skip
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?!\d+(\.\d+)*\Z){_LABEL}(\.{_LABEL})*\.?\Z")
+_END = re.compile(r"\s*[0-9a-fA-F.:]+\s*")
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -57,13 +59,8 @@ def parse(text: str) -> Span | str:
             first, last = first + 1, last - 1
         return _checked(text, Span(first, last))
     ends = text.split("-")
-    if (
-        len(ends) == 2
-        and all(re.fullmatch(r"\s*[0-9a-fA-F.:]+\s*", e) for e in ends)
-        and "." in ends[0] + ends[1]
-        or text.count(":") > 1
-        and len(ends) == 2
-    ):
+    # "cafe-1.example" is a name; two ends of digits and dots, or of hex and colons, are a range.
+    if len(ends) == 2 and all(_END.fullmatch(e) and ("." in e or ":" in e) for e in ends):
         try:
             a, b = (ipaddress.ip_address(e.strip()) for e in ends)
         except ValueError:
@@ -94,7 +91,7 @@ def _checked(text: str, span: Span) -> Span:
     if not (allowed(span.first) and allowed(span.last)):
         raise TargetError(
             f"{text} is not in a private network",
-            hint="The box asks printers on private addresses only, such as 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+            hint="The box asks private addresses only: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and their like",
             code="public-address",
         )
     return span

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# README.md and HACKING.md say what these are for.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+RUN := .venv/bin/python
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## everything on this machine: simulated LAN, box, broker, dealer's portal (ARGS=--help)
+	@tools/setup demo
+	@exec $(RUN) -m demo $(ARGS)
+
+.PHONY: test
+test: test-here test-debian13 ## every test, on this machine's Python and on Debian 13's
+
+.PHONY: test-here
+test-here: ## every test on this machine's Python (ARGS="-k name")
+	@tools/setup test
+	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+
+.PHONY: test-debian13
+test-debian13: ## every test on the Python of the image
+	@tools/setup test
+	tools/debian13 python3 -m pytest -n 2 --dist loadfile -p no:cacheprovider $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## ten million mutated inputs against every parser (EXECUTIONS=n)
+	@tools/setup test
+	$(RUN) -m tests.fuzz --executions $(or $(EXECUTIONS),10000000)
+
+.PHONY: contract
+contract: ## write contract/ anew from the messages
+	@tools/setup test
+	$(RUN) -m contract.generate
+
+.PHONY: bench
+bench: ## poll, sweep and store beside a peer
+	@tools/setup test
+	@for b in poll sweep store; do .venv/bin/platen bench $$b; done
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf .venv .tools build .pytest_cache .mypy_cache .ruff_cache .hypothesis
