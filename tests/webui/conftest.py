@@ -82,6 +82,11 @@ async def open_page(paths: Paths, *, services: bool = True) -> tuple[Page, web.A
     return Page(f"http://127.0.0.1:{sock.getsockname()[1]}", box, stand), runner
 
 
+def words(html: str) -> str:
+    """The text of a page without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
 async def close_page(page: Page, runner: web.AppRunner) -> None:
     await page.close()
     await runner.cleanup()

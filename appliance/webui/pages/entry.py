@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from aiohttp import web
 
 from appliance.model.errors import PlatenError
 from appliance.store import printers, sessions, settings
+from appliance.store.database import Database
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, SESSION_COOKIE, VISITOR, page, run, see, sign_in, sign_out
 
@@ -144,9 +143,9 @@ def _slowed(response: web.Response, slow: auth.TooManyTries) -> web.Response:
     return response
 
 
-def _password_set(db: sqlite3.Connection) -> bool:
+def _password_set(db: Database) -> bool:
     return sessions.secret(db, "password") is not None
 
 
-def _progress(db: sqlite3.Connection) -> tuple[int, str]:
+def _progress(db: Database) -> tuple[int, str]:
     return len(printers.all_printers(db)), str(settings.value(db, "uplink.host"))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -15,6 +14,7 @@ from appliance.model.errors import PlatenError
 from appliance.model.meters import order
 from appliance.model.reading import Meter, Reading
 from appliance.store import printers, readings
+from appliance.store.database import Database
 from appliance.store.printers import Printer
 from appliance.webui import errors, mibnames, problems, svg
 from appliance.webui.app import BOX, VISITOR, error_page, page, run, see, status_of
@@ -224,7 +224,7 @@ def _octets(value: bytes) -> str:
 
 
 def _stored(
-    db: sqlite3.Connection, printer_id: str, since: str
+    db: Database, printer_id: str, since: str
 ) -> tuple[
     Printer | None, Reading | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None, Past
 ]:
@@ -240,6 +240,6 @@ def _stored(
 
 
 def _stored_raw(
-    db: sqlite3.Connection, printer_id: str
+    db: Database, printer_id: str
 ) -> tuple[Printer | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None]:
     return printers.get(db, printer_id), readings.raw(db, printer_id)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from appliance.model import targets
 from appliance.model.errors import PlatenError, TargetError
 from appliance.model.reading import Reading
 from appliance.store import settings
+from appliance.store.database import Database
 from appliance.webui import errors
 from appliance.webui.app import BOX, VISITOR, page, run, see, status_of
 from appliance.webui.i18n import N_, Locale
@@ -40,7 +40,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def live(request: web.Request) -> web.StreamResponse:
     """The part of the page that changes while a search runs."""
-    return page(request, "search_live.html", **await _progress(request))
+    return page(request, "search_live.html", fragment=True, **await _progress(request))
 
 
 async def start(request: web.Request) -> web.StreamResponse:
@@ -134,6 +134,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: Any) -> web.
         "address_wrong": "",
         "test_story": None,
         "tested": None,
+        "fragment": False,
     }
     progress = await _progress(request)
     return page(
@@ -175,7 +176,7 @@ def _size(entry: str) -> int:
         return 0
 
 
-def _settings(db: sqlite3.Connection) -> tuple[int, list[str]]:
+def _settings(db: Database) -> tuple[int, list[str]]:
     values = settings.load(db)
     rate, ranges = values["discovery.rate"], values["discovery.ranges"]
     return rate if isinstance(rate, int) else 20, ranges if isinstance(ranges, list) else []

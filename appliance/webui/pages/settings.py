@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 from itertools import groupby
 
 import msgspec
@@ -14,6 +13,7 @@ from appliance.model.errors import PlatenError, SettingError, TargetError
 from appliance.model.settings import SETTINGS, Setting, Value, check
 from appliance.model.targets import parse
 from appliance.store import sessions, settings
+from appliance.store.database import Database
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR, page, run, see, sign_in
 from appliance.webui.i18n import N_, Locale
@@ -310,9 +310,9 @@ def _row(
     )
 
 
-def _values(db: sqlite3.Connection) -> tuple[dict[str, Value], dict[str, str]]:
+def _values(db: Database) -> tuple[dict[str, Value], dict[str, str]]:
     return settings.load(db), settings.sources(db)
 
 
-def _access(db: sqlite3.Connection, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
+def _access(db: Database, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
     return sessions.listed(db, now), sessions.secret(db, "status_token") is not None
