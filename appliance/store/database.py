@@ -219,21 +219,24 @@ def _inspect(path: Path) -> None:
 
 
 def _inspect_log(path: Path) -> None:
-    """SQLite takes a log with a broken header for an empty one, and the commits in it would be gone
-    unnoticed.
+    """SQLite takes a log with a broken header for an empty one, and the commits in it would go unnoticed."""
+    if _log_broken(path):
+        time.sleep(0.05)  # another process may have been writing just those octets
+        if _log_broken(path):
+            raise damaged(str(path), "its log has a broken header")
 
-    The header is synced before the first commit, so after a power cut it is whole, or nothing but zeros
+
+def _log_broken(path: Path) -> bool:
+    """The header is synced before the first commit, so after a power cut it is whole, or nothing but zeros
     follow it (https://sqlite.org/fileformat2.html#walformat)."""
     try:
         with _beside(path, "-wal").open("rb") as file:
             head = file.read(32)
             if len(head) == 32 and _log_header_holds(head):
-                return
-            while rest := file.read(1 << 20):
-                if rest.strip(b"\0"):
-                    raise damaged(str(path), "its log has a broken header")
+                return False
+            return any(rest.strip(b"\0") for rest in iter(lambda: file.read(1 << 20), b""))
     except FileNotFoundError:
-        return
+        return False
 
 
 def _log_header_holds(head: bytes) -> bool:
@@ -257,10 +260,12 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     )
     try:
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA temp_store = MEMORY")  # the root file system is read-only, and a card should rest
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute(f"PRAGMA journal_size_limit = {4 * CHECKPOINT_PAGES * PAGE_SIZE}")
         else:
             db.execute("PRAGMA query_only = ON")
     except BaseException:

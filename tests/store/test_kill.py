@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from appliance.model.messages import READINGS, Event, Readings
 from appliance.store import ledger, outbox, readings
@@ -21,6 +22,7 @@ from .conftest import moment
 KILLS = 36
 
 
+@pytest.mark.timeout(300)
 def test_killed_at_any_moment_nothing_acknowledged_is_lost(path: Path) -> None:
     dice = random.Random(20261121)
     kept: dict[int, int] = {}  # sequence number to the total it tells
