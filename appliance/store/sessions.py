@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.store.database import transaction
 
-Name = Literal["password", "setup_code", "status_token"]
+Name = Literal["password", "setup_code"]
 
 TOUCH_S = 300
 """A session's last use is noted this often at the most; every page view would wear the card."""
@@ -128,25 +128,3 @@ def prune(db: sqlite3.Connection, now: float, keep_s: float = 86_400) -> None:
 def _hashed(token: str) -> bytes:
     # A random token of 128 bits or more needs no slow hash.
     return hashlib.sha256(token.encode()).digest()
-
-
-def listed(db: sqlite3.Connection, now: float) -> list[tuple[str, Session]]:
-    """(id, session) of all that have not expired, last used first. The id opens nothing."""
-    rows = db.execute(
-        "SELECT token, created, used, expires, label FROM session WHERE expires > ? ORDER BY used DESC", (now,)
-    )
-    return [
-        (token.hex(), Session(created=created, used=used, expires=expires, label=label))
-        for token, created, used, expires, label in rows
-    ]
-
-
-def session_id(token: str) -> str:
-    """The id that `listed` gives the session of this token."""
-    return _hashed(token).hex()
-
-
-def end_one(db: sqlite3.Connection, id: str) -> None:
-    """Logs out the session with this id."""
-    with transaction(db):
-        db.execute("DELETE FROM session WHERE lower(hex(token)) = ?", (id,))

@@ -115,7 +115,7 @@ async def test_overview_tells_in_one_sentence(office: Page):
     _, text, _ = await office.get("/")
     assert "2 problems need attention." in text
     assert re.search(r"14 printers, last report 2 minutes ago", words(text))
-    assert "Warehouse: Toner is empty" in text
+    assert "Warehouse: Black toner is empty" in text
     assert "Accounting: Cyan toner is low" in text
     for light in ("Network", "Printers", "Portal", "Software"):
         assert f"<h2>{light}</h2>" in text

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from appliance.store import sessions, settings
+from appliance.store import access, sessions, settings
 from tests.webui import sample
 from tests.webui.conftest import Page, words
 
@@ -106,7 +106,7 @@ async def test_sessions_can_be_ended(office: Page):
     assert await office.box.worker.run(sessions.find, "t" * 43, time.time()) is None
     await office.box.worker.run(sessions.begin, "u" * 43, time.time(), time.time() + 600, "x")
     await office.post("/settings/others", at="/settings")
-    assert len(await office.box.worker.run(sessions.listed, time.time())) == 1
+    assert len(await office.box.worker.run(access.listed, time.time())) == 1
 
 
 # status.json

@@ -43,3 +43,11 @@ def test_every_point_lies_in_the_plot(points: list[tuple[float, float]]):
     assert drawn is not None
     for part in drawn.lines[0].path[1:].replace("H", " ").replace("V", " ").split()[1:]:
         assert -0.2 <= float(part) <= drawn.width + 0.2
+
+
+def test_a_short_past_fills_the_width_and_is_told_in_hours():
+    drawn = svg.chart({"x": [(29 * DAY, 1.0), (30 * DAY, 5.0)]}, 0, 30 * DAY)
+    assert drawn is not None
+    assert drawn.fine
+    assert drawn.times[0].value == 29 * DAY
+    assert drawn.times[-1].value == 30 * DAY

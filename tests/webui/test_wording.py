@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.model.reading import Alert, Input, Storage, Supply
+from appliance.model.reading import Alert, Input, Status, Storage, Supply
 from appliance.webui import mibnames, wording
 from appliance.webui.i18n import Locale
+from tests.webui import sample
 
 EN, DE = Locale("en"), Locale("de")
 
@@ -159,3 +161,13 @@ def test_storage():
 )
 def test_names_of_objects(oid: str, name: str | None):
     assert mibnames.name(oid) == name
+
+
+def test_a_printer_that_says_toner_is_low_is_asked_which():
+    reading = sample.reading(1, 1_795_262_400.0, used=1.0)
+    low = msgspec.structs.replace(reading, status=Status(printer="idle", errors=["lowToner", "lowPaper"]))
+    assert wording.condition(EN, low) == ("note", "Cyan toner is low · Paper is low")
+    silent = msgspec.structs.replace(low, supplies=[])
+    assert wording.condition(EN, silent) == ("note", "Toner is low · Paper is low")
+    stopped = msgspec.structs.replace(reading, status=Status(printer="other", errors=["lowToner", "jammed"]))
+    assert wording.condition(EN, stopped) == ("bad", "Paper is jammed")

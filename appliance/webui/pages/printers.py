@@ -13,10 +13,10 @@ from appliance.store.printers import Printer
 from appliance.webui import problems
 from appliance.webui.app import VISITOR, page, run
 from appliance.webui.i18n import Locale
+from appliance.webui.vocabulary import MARKING
 
 PER_PAGE = 40
 SUPPLIES = 6
-_MARKS = ("toner", "tonerCartridge", "ink", "inkCartridge", "inkRibbon", "solidWax")
 _RANK = {"bad": 0, "note": 1, "off": 2, "ok": 3}
 _SHOW = ("all", "attention", "silent", "paused")
 
@@ -73,7 +73,7 @@ def _row(t: Locale, printer: Printer, reading: Reading | None) -> Row:
     state, words = problems.printer_state(t, printer, reading)
     total = next((m.value for m in reading.meters if m.name == "total"), None) if reading else None
     every = sorted(reading.supplies, key=_first) if reading else []
-    supplies = [s for s in every if s.type in _MARKS] or every
+    supplies = [s for s in every if s.type in MARKING] or every
     return Row(printer, problems.name(printer), state, words, supplies[:SUPPLIES], total)
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from appliance.model.errors import PlatenError, SettingError, TargetError
 from appliance.model.settings import SETTINGS, Setting, Value, check
 from appliance.model.targets import parse
-from appliance.store import sessions, settings
+from appliance.store import access, sessions, settings
 from appliance.store.database import Database
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR, page, run, see, sign_in
@@ -165,7 +165,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 
 
 async def end_session(request: web.Request) -> web.StreamResponse:
-    await run(request, sessions.end_one, request[VISITOR].form.get("id", ""))
+    await run(request, access.end_one, request[VISITOR].form.get("id", ""))
     return see("/settings", done="ended")
 
 
@@ -177,12 +177,12 @@ async def end_others(request: web.Request) -> web.StreamResponse:
 async def make_token(request: web.Request) -> web.StreamResponse:
     """A new token for /status.json, shown this once; the one before stops working."""
     token = secrets.token_urlsafe(32)
-    await run(request, sessions.set_secret, "status_token", auth.token_hash(token))
+    await run(request, access.set_status_token, auth.token_hash(token))
     return await _page(request, new_token=token)
 
 
 async def end_token(request: web.Request) -> web.StreamResponse:
-    await run(request, sessions.set_secret, "status_token", None)
+    await run(request, access.set_status_token, None)
     return see("/settings", done="token-off")
 
 
@@ -262,7 +262,7 @@ async def _page(
         wrong=bool(wrong),
         password_wrong={"old": "", "password": "", "again": "", **(password_wrong or {})},
         sessions=open_sessions,
-        mine=sessions.session_id(cookie),
+        mine=access.session_id(cookie),
         token_set=token_set,
         new_token=new_token,
         flash=t.gettext(_DONE[done]) if done in _DONE else "",
@@ -315,4 +315,4 @@ def _values(db: Database) -> tuple[dict[str, Value], dict[str, str]]:
 
 
 def _access(db: Database, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
-    return sessions.listed(db, now), sessions.secret(db, "status_token") is not None
+    return access.listed(db, now), access.status_token(db) is not None
