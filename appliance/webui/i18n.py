@@ -83,6 +83,10 @@ class Locale:
         then = self._local(at)
         return then.strftime("%d.%m.") if self.language == "de" else f"{then.day} {_MONTHS[then.month - 1]}"
 
+    def hour(self, at: float | str) -> str:
+        """ "14:05"."""
+        return self._local(at).strftime("%H:%M")
+
     def ago(self, at: float | str, now: float | None = None) -> str:
         """Relative: "just now", "2 minutes ago", "in 3 hours"."""
         then = clock.unix(at) if isinstance(at, str) else at

@@ -68,7 +68,11 @@ class Facts(msgspec.Struct, frozen=True):
 
 def name(printer: Printer) -> str:
     """What a person calls it."""
-    return printer.name or printer.model or printer.hostname or printer.address
+    if printer.name:
+        return printer.name
+    vendor, model = printer.vendor or "", printer.model or ""
+    known = model if model.lower().startswith(vendor.lower()) else f"{vendor} {model}"
+    return known.strip() or printer.hostname or printer.address
 
 
 def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple[State, str]:
