@@ -20,8 +20,10 @@ def _line(tmp_path: Path, **changes: str) -> list[str]:
     return [*FILES, *(word for pair in said.items() for word in pair)]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "[::]", "example.org"])  # noqa: S104
-def test_pages_for_everybody_are_refused(tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "[::]", "example.org"])
+def test_pages_for_everybody_are_refused(
+    tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(_line(tmp_path, **{"--listen": f"{host}:8632"})) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("platen-fleet: public-address: The portal has no logins yet")
@@ -47,7 +49,9 @@ def test_an_account_with_wildcards_is_none(tmp_path: Path) -> None:
 
 def test_missing_certificates_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(_line(tmp_path)) == 1
-    assert capsys.readouterr().err.startswith("platen-fleet: certificate-mismatch: The portal's certificate files")
+    assert capsys.readouterr().err.startswith(
+        "platen-fleet: certificate-mismatch: The portal's certificate files"
+    )
 
 
 async def test_a_taken_port_is_said(street: Street) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -78,8 +79,12 @@ def fill(database: Path) -> None:
     full = msgspec.structs.replace(_printer("x", "", ""), printer=EXAMPLES["reading"].printer)  # type: ignore[union-attr]
     full = msgspec.structs.replace(full, alerts=EXAMPLES["reading"].alerts)  # type: ignore[union-attr]
     black = full.supplies[3]
-    empty = msgspec.structs.replace(black, percent=0, level=0, state="empty", description="LC-3219XL black ink")
-    coarse = msgspec.structs.replace(black, percent=50, basis="coarse", description="Imaging unit", type="opc")
+    empty = msgspec.structs.replace(
+        black, percent=0, level=0, state="empty", description="LC-3219XL black ink"
+    )
+    coarse = msgspec.structs.replace(
+        black, percent=50, basis="coarse", description="Imaging unit", type="opc"
+    )
     jam = Alert(
         index=1,
         code=8,
@@ -121,16 +126,22 @@ def fill(database: Path) -> None:
     batch.append(_taken(msgspec.structs.replace(readings, seq=1, records=records), 300))
     for number in range(40):
         moment = _at((40 - number) * 6 * 3600)
-        meters = [Meter(name="total", value=48_000 + number * number, unit="impressions", source="x")]
+        meters = [Meter(name="total", value=46_500 + number * number, unit="impressions", source="x")]
         change = Change(time=moment, clock="synchronised", address="192.168.1.20", meters=meters)
         history = [Record(printer=PRINTER, stamp=stamp, change=change)]
-        batch.insert(0, _taken(msgspec.structs.replace(readings, stream="old", seq=number + 1, records=history), 9000))
+        batch.insert(
+            0, _taken(msgspec.structs.replace(readings, stream="old", seq=number + 1, records=history), 9000)
+        )
     for seq, severity in ((5, "info"), (6, "warning"), (7, "critical")):
         code = {"info": "printer.found", "warning": "supply.low", "critical": "alert.raised"}[severity]
         when = msgspec.structs.replace(stamp, time=_at(100 * seq))
-        batch.append(_taken(msgspec.structs.replace(event, seq=seq, code=code, severity=severity, stamp=when), 60))
+        batch.append(
+            _taken(msgspec.structs.replace(event, seq=seq, code=code, severity=severity, stamp=when), 60)
+        )
     writer.take(batch, _at(0))
-    arrival = Arrival(topic=f"v1/acme/{BOX}/t", payload=b"x" * 90, properties={}, retained=False, received=_at(30))
+    arrival = Arrival(
+        topic=f"v1/acme/{BOX}/t", payload=b"x" * 90, properties={}, retained=False, received=_at(30)
+    )
     writer.take([Refused(arrival=arrival, box=BOX, reason="The body is not zstd", stream="s", seq=3)], _at(0))
     writer.close()
 
@@ -168,7 +179,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def _page(browser: Browser, width: int, *, dark: bool = False, script: bool = True) -> AsyncIterator[Page]:
+async def _page(
+    browser: Browser, width: int, *, dark: bool = False, script: bool = True
+) -> AsyncIterator[Page]:
     context = await browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",
@@ -177,7 +190,9 @@ async def _page(browser: Browser, width: int, *, dark: bool = False, script: boo
     context.set_default_timeout(5000)
     page = await context.new_page()
     problems: list[str] = []
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "404" not in m.text else None)
+    page.on(
+        "console", lambda m: problems.append(m.text) if m.type == "error" and "404" not in m.text else None
+    )
     page.on("pageerror", lambda e: problems.append(str(e)))
     yield page
     await context.close()
@@ -212,7 +227,8 @@ async def test_every_page_reads_the_same_without_scripts(base: str, browser: Bro
     for script in (True, False):
         async with _page(browser, 1280, script=script) as page:
             await page.goto(base + PAGES[name])
-            texts.append(await page.locator("main").inner_text())
+            text = await page.locator("main").inner_text()
+            texts.append(re.sub(r"just now|\d+ (min|h|days?) ago", "some time ago", text))
     assert texts[0] == texts[1]
 
 
@@ -228,11 +244,19 @@ async def test_what_a_dealer_looks_for_is_there(base: str, browser: Browser) -> 
         assert [t[:4] for t in await page.locator(".gaps li").all_inner_texts()] == ["2–4 "]
         await page.get_by_role("link", name="Kyocera ECOSYS M6635cidn").click()
         text = await page.locator("main").inner_text()
-        for word in ("TK-5280Y", "8\u202f%", "Low", "some space", "48\u202f213", "Yellow toner is low", "VXA0100001"):
+        for word in (
+            "TK-5280Y",
+            "8\u202f%",
+            "Low",
+            "some space",
+            "48\u202f213",
+            "Yellow toner is low",
+            "VXA0100001",
+        ):
             assert word in text, word
         label = await page.locator("svg.chart").get_attribute("aria-label")
         assert label
-        assert "48\u202f000" in label
+        assert "46\u202f500" in label
         await page.get_by_role("link", name="Total, full color").click()
         assert "A line appears after the second reading" in await page.locator("#history ~ p").inner_text()
         # No bar stands where no percentage is known.
@@ -281,7 +305,12 @@ async def test_headers_and_hosts(base: str) -> None:
                 assert response.status == 200, host
         async with session.post(base) as response:
             assert response.status == 405
-        for path in ("/static/..%2Fapp.py", "/printers/x/y", "/events?before=" + "9" * 50, "/printers?q=%00%3Cb%3E"):
+        for path in (
+            "/static/..%2Fapp.py",
+            "/printers/x/y",
+            "/events?before=" + "9" * 50,
+            "/printers?q=%00%3Cb%3E",
+        ):
             async with session.get(base + path) as response:
                 assert response.status in (200, 404), path
                 assert "<b>" not in await response.text()
@@ -296,7 +325,9 @@ async def test_what_printers_say_is_text(tmp_path: Path) -> None:
     full = _printer("9", nasty, nasty)
     supply = msgspec.structs.replace(full.supplies[0], description=nasty, color=nasty)
     assert isinstance(supply, Supply)
-    full = msgspec.structs.replace(full, supplies=[supply], status=msgspec.structs.replace(full.status, errors=[nasty]))
+    full = msgspec.structs.replace(
+        full, supplies=[supply], status=msgspec.structs.replace(full.status, errors=[nasty])
+    )
     record = Record(printer="p", stamp=example.records[0].stamp, full=full)
     event = msgspec.structs.replace(EXAMPLES["event"], code=nasty, seq=2, fields={nasty: nasty})  # type: ignore[type-var]
     writer = Writer(tmp_path / "fleet.db")

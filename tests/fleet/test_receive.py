@@ -83,7 +83,10 @@ _DEEP = b'{"x":' * 20_000 + b"1" + b"}" * 20_000
         ("bounds", {"payload": _body(stream="s" * 65)}),
         ("says nothing", {"payload": _body(records=[{**_RECORD, "full": None}])}),
         ("no printer", {"payload": _body(records=[{**_RECORD, "printer": ""}])}),
-        ("not a time", {"payload": _body(records=[{**_RECORD, "full": {**_RECORD["full"], "time": "noon"}}])}),
+        (
+            "not a time",
+            {"payload": _body(records=[{**_RECORD, "full": {**_RECORD["full"], "time": "noon"}}])},
+        ),
     ],
 )
 def test_refused_with_a_reason_and_its_number(word: str, changes: dict[str, Any]) -> None:
@@ -95,14 +98,20 @@ def test_refused_with_a_reason_and_its_number(word: str, changes: dict[str, Any]
 
 
 def test_too_many_records() -> None:
-    tiny = {**_RECORD, "full": None, "change": {"time": "2026-11-21T08:00:00Z", "clock": "synchronised", "address": ""}}
+    tiny = {
+        **_RECORD,
+        "full": None,
+        "change": {"time": "2026-11-21T08:00:00Z", "clock": "synchronised", "address": ""},
+    }
     body = zstandard.ZstdCompressor().compress(_body(records=[tiny] * 2_001))
     refused = decode(_arrival(payload=body, properties={**NUMBERED, "enc": "zstd"}), "acme")
     assert isinstance(refused, Refused)
     assert "records" in refused.reason
 
 
-@pytest.mark.parametrize("properties", [{}, {"stream": STREAM}, {"stream": STREAM, "seq": "-1"}, {"seq": "9" * 5000}])
+@pytest.mark.parametrize(
+    "properties", [{}, {"stream": STREAM}, {"stream": STREAM, "seq": "-1"}, {"seq": "9" * 5000}]
+)
 def test_without_a_number_nobody_can_be_answered(properties: dict[str, str]) -> None:
     refused = decode(_arrival(payload=b"", properties=properties), "acme")
     assert isinstance(refused, Refused)
@@ -130,10 +139,15 @@ _PACKED = zstandard.ZstdCompressor().compress(_GOOD)
 @given(
     data=st.one_of(
         st.binary(max_size=300),
-        st.tuples(st.sampled_from([_GOOD, _PACKED]), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=3)))),
+        st.tuples(
+            st.sampled_from([_GOOD, _PACKED]),
+            st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=3))),
+        ),
     ),
     enc=st.sampled_from(["", "zstd", "x"]),
-    topic=st.one_of(st.text(max_size=40), st.sampled_from([f"v1/acme/{BOX}/{t}" for t in ("t", "ev", "hb", "state")])),
+    topic=st.one_of(
+        st.text(max_size=40), st.sampled_from([f"v1/acme/{BOX}/{t}" for t in ("t", "ev", "hb", "state")])
+    ),
 )
 @example(data=b"{}", enc="", topic=f"v1/acme/{BOX}/hb")
 def test_nothing_raises(data: Any, enc: str, topic: str) -> None:

@@ -148,7 +148,7 @@ async def test_a_silent_portal_is_waited_for(street: Street) -> None:
 
 @pytest.mark.parametrize("victim", ["uplink", "portal"])
 async def test_killed_at_any_moment_every_record_arrives_once(street: Street, victim: str) -> None:
-    chance = random.Random(f"{victim} 20261121")  # noqa: S311
+    chance = random.Random(f"{victim} 20261121")
     street.broker.start()
     street.portal.start()
     box = street.box()
