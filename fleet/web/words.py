@@ -71,10 +71,15 @@ def alert_mark(severity: str) -> Mark:
     return Mark("off", keyword(severity))
 
 
+_NAMES = {"opc": "Drum", "ram": "RAM"}
+
+
 def keyword(text: str | None) -> str:
     """A MIB keyword in words: "serviceRequested" → "Service requested", "light_cyan" → "Light cyan"."""
     if not text:
         return ""
+    if text in _NAMES:
+        return _NAMES[text]
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).replace("_", " ").lower()
     return spaced[:1].upper() + spaced[1:]
 
