@@ -264,6 +264,7 @@ async def test_a_changed_profile_is_walked_for(mfp: Known, tmp_path: Path) -> No
 def test_a_plan_survives_being_stored(mfp: Known) -> None:
     data = mfp.visit.plan.encode()
     assert Plan.decode(data) == mfp.visit.plan
+    assert Plan.decode(data).kept() == mfp.visit.plan.kept()
     assert len(data) < 16_384
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.collector.read.identity import placeholder
 from appliance.collector.read.profile import Profile, Profiles, load_profiles
 from appliance.model.reading import Firmware, Reading
 
@@ -47,26 +46,6 @@ def test_rows_of_another_device_are_left_alone(read: Read) -> None:
         "general.17.2|4|SN12345", "supply.9.1.1|2|5\nsupply.8.1.1|2|10", "supply.9.2.1|2|5\nsupply.8.2.1|2|5"
     )
     assert [(s.index, s.percent) for s in found.supplies] == [("2.1", 100)]
-
-
-@pytest.mark.parametrize(
-    ("serial", "is_one"),
-    [
-        ("XXXXXXXX", True),
-        ("0000000000", True),
-        ("1234567890", True),
-        ("NULL", True),
-        ("serial number", True),
-        ("N/A", True),
-        ("", True),
-        ("ab", True),
-        ("VNCRC81164", False),
-        ("0505570190", False),
-        ("AA2M020125223", False),
-    ],
-)
-def test_placeholders(serial: str, is_one: bool) -> None:
-    assert placeholder(serial) is is_one
 
 
 def test_unknown_is_none_never_empty(read: Read) -> None:
