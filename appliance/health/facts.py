@@ -35,7 +35,6 @@ class Collector(msgspec.Struct, frozen=True, kw_only=True):
 
     printers: int
     answering: int
-    problems: list[dict[str, Any]] = []
 
 
 class Uplink(msgspec.Struct, frozen=True, kw_only=True):

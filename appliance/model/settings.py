@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -53,13 +54,16 @@ _TABLE = (
 SETTINGS: dict[str, Setting] = {s.key: s for s in _TABLE}
 
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
 def check(key: str, value: Any) -> Value:
     """`value` as the setting holds it, or SettingError. Text is accepted where it can only mean one thing."""
     row = SETTINGS.get(key)
     if row is None:
         raise SettingError(f"There is no setting {key!r}", hint="'platen settings' lists them")
     if row.type == "int":
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise SettingError(f"{key} takes a whole number", hint=f"The default is {row.default}")

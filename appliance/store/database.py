@@ -22,6 +22,9 @@ from urllib.parse import quote
 from appliance.model.errors import DatabaseBusy, DatabaseDamaged, DiskFull, StoreError
 from appliance.store import migrate
 
+Database = sqlite3.Connection
+"""What the functions of this package take; for those who hand it on without using it themselves."""
+
 APPLICATION_ID = 0x504C544E
 """In the file's header: a database of this program ("PLTN")."""
 
@@ -175,7 +178,7 @@ def _create(path: Path) -> None:
     ):
         leftover.unlink(missing_ok=True)
     # Made by us, because SQLite would make it readable by everybody; its log and index take over this mode.
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o660))
+    os.close(_shared(unfinished, os.O_EXCL))
     try:
         db = sqlite3.connect(unfinished, isolation_level=None)
         try:
@@ -216,21 +219,24 @@ def _inspect(path: Path) -> None:
 
 
 def _inspect_log(path: Path) -> None:
-    """SQLite takes a log with a broken header for an empty one, and the commits in it would be gone
-    unnoticed.
+    """SQLite takes a log with a broken header for an empty one, and the commits in it would go unnoticed."""
+    if _log_broken(path):
+        time.sleep(0.05)  # another process may have been writing just those octets
+        if _log_broken(path):
+            raise damaged(str(path), "its log has a broken header")
 
-    The header is synced before the first commit, so after a power cut it is whole, or nothing but zeros
+
+def _log_broken(path: Path) -> bool:
+    """The header is synced before the first commit, so after a power cut it is whole, or nothing but zeros
     follow it (https://sqlite.org/fileformat2.html#walformat)."""
     try:
         with _beside(path, "-wal").open("rb") as file:
             head = file.read(32)
             if len(head) == 32 and _log_header_holds(head):
-                return
-            while rest := file.read(1 << 20):
-                if rest.strip(b"\0"):
-                    raise damaged(str(path), "its log has a broken header")
+                return False
+            return any(rest.strip(b"\0") for rest in iter(lambda: file.read(1 << 20), b""))
     except FileNotFoundError:
-        return
+        return False
 
 
 def _log_header_holds(head: bytes) -> bool:
@@ -254,10 +260,12 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     )
     try:
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA temp_store = MEMORY")  # the root file system is read-only, and a card should rest
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute(f"PRAGMA journal_size_limit = {4 * CHECKPOINT_PAGES * PAGE_SIZE}")
         else:
             db.execute("PRAGMA query_only = ON")
     except BaseException:
@@ -269,7 +277,7 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time creates or migrates; the others wait here."""
-    handle = os.open(_beside(path, ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o660)
+    handle = _shared(_beside(path, ".lock"))
     try:
         end = time.monotonic() + LOCK_S
         while True:
@@ -285,6 +293,14 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _shared(path: Path, flags: int = 0) -> int:
+    """A handle of a file that all services may write, each its own user of one group, whatever the umask."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | flags, 0o660)
+    if os.fstat(handle).st_uid == os.geteuid():
+        os.fchmod(handle, 0o660)
+    return handle
 
 
 @contextlib.contextmanager

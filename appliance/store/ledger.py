@@ -8,12 +8,12 @@ import sqlite3
 import time as clock
 
 import msgspec
-import zstandard
 
 from appliance.model.clock import rfc3339
 from appliance.model.messages import MAX_DECODED, Acknowledgement
-from appliance.store.database import damaged, transaction
+from appliance.store.database import transaction
 from appliance.store.outbox import Row, stream
+from appliance.store.packing import unpack
 
 CEILING = 256 * 1024 * 1024
 """Octets of bodies the ledger keeps at the most."""
@@ -100,14 +100,7 @@ def entry(db: sqlite3.Connection, id: int) -> Entry | None:
 
 def decoded(body: bytes, encoding: str) -> bytes:
     """The JSON that a finished message holds."""
-    if encoding != "zstd":
-        return body
-    try:
-        if not 0 <= zstandard.frame_content_size(body) <= MAX_DECODED:
-            raise damaged("The database", "a message has an impossible length")
-        return zstandard.ZstdDecompressor().decompress(body)
-    except zstandard.ZstdError as e:
-        raise damaged("The database", f"a message does not unpack ({e})") from e
+    return unpack(body, most=MAX_DECODED) if encoding == "zstd" else body
 
 
 def prune(db: sqlite3.Connection, keep_days: int, *, ceiling: int = CEILING, now: float | None = None) -> int:

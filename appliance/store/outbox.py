@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 import msgspec
-import zstandard
 
 from appliance.model.clock import Stamp
 from appliance.model.errors import Fault
@@ -32,6 +31,7 @@ from appliance.model.messages import (
 )
 from appliance.model.reading import SECTIONS, Change, Note, Reading
 from appliance.store.database import transaction
+from appliance.store.packing import pack
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,15 +119,11 @@ def count(db: sqlite3.Connection) -> tuple[int, int, str | None]:
 def finished(message: msgspec.Struct) -> tuple[bytes, str]:
     """(octets, encoding) of a message as it is sent: JSON, above COMPRESS_ABOVE as zstd."""
     data = _ENCODE(message)
-    return (data, "") if len(data) <= COMPRESS_ABOVE else (_compress(data), "zstd")
+    return (data, "") if len(data) <= COMPRESS_ABOVE else (pack(data), "zstd")
 
 
 _ENCODE = msgspec.json.Encoder().encode
 _ENVELOPE = 512  # more than schema, box, stream and seq ever take
-
-
-def _compress(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=9).compress(data)
 
 
 def _add(db: sqlite3.Connection, schema: str, created: str, make: Callable[..., msgspec.Struct]) -> int:
@@ -138,7 +134,10 @@ def _add(db: sqlite3.Connection, schema: str, created: str, make: Callable[..., 
     body, encoding = finished(make(seq=seq))
     if len(body) > MAX_BODY:
         raise Fault(f"A message of {len(body)} octets was refused")
-    db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (seq, schema, encoding, created, body))
+    db.execute(
+        "INSERT INTO outbox (seq, schema, encoding, created, body) VALUES (?, ?, ?, ?, ?)",
+        (seq, schema, encoding, created, body),
+    )
     return seq
 
 
@@ -175,7 +174,7 @@ def _fits(record: Record) -> bool:
     data = _ENCODE(record)
     if len(data) <= MAX_BODY - _ENVELOPE:
         return True
-    return len(data) <= MAX_DECODED - _ENVELOPE and len(_compress(data)) <= MAX_BODY - _ENVELOPE
+    return len(data) <= MAX_DECODED - _ENVELOPE and len(pack(data)) <= MAX_BODY - _ENVELOPE
 
 
 def _without(record: Record, part: Reading | Change, section: str) -> Record:

@@ -8,7 +8,7 @@ import zstandard
 from appliance.store.database import damaged
 
 MOST = 16 * 1024 * 1024
-"""No body unpacks to more octets than this."""
+"""No body of this database unpacks to more octets than this."""
 
 
 def pack(data: bytes, like: bytes | None = None) -> bytes:
@@ -16,10 +16,10 @@ def pack(data: bytes, like: bytes | None = None) -> bytes:
     return zstandard.ZstdCompressor(level=9, write_checksum=True, dict_data=_dictionary(like)).compress(data)
 
 
-def unpack(body: bytes, like: bytes | None = None) -> bytes:
-    """What pack() was given. DatabaseDamaged where the body is not whole."""
+def unpack(body: bytes, like: bytes | None = None, *, most: int = MOST) -> bytes:
+    """What pack() was given. DatabaseDamaged where the body is not whole or would be over `most` octets."""
     try:
-        if not 0 <= zstandard.frame_content_size(body) <= MOST:
+        if not 0 <= zstandard.frame_content_size(body) <= most:
             raise damaged("The database", "a body has an impossible length")
         return zstandard.ZstdDecompressor(dict_data=_dictionary(like)).decompress(body)
     except zstandard.ZstdError as e:

@@ -53,12 +53,12 @@ def new_id() -> str:
 
 def all_printers(db: sqlite3.Connection, archived: bool = False) -> list[Printer]:
     """Every printer, in the order they were found; archived ones too if asked for."""
-    return _read(db, "1" if archived else "state != 'archived'")
+    return _read(db, "1" if archived else "p.state != 'archived'")
 
 
 def get(db: sqlite3.Connection, printer_id: str) -> Printer | None:
     """The printer with this id, archived or not."""
-    found = _read(db, "id = ?", (printer_id,))
+    found = _read(db, "p.id = ?", (printer_id,))
     return found[0] if found else None
 
 
@@ -124,8 +124,9 @@ _CONTACT = ("last_seen", "last_tried", "last_error", "last_error_text", "failure
 
 
 def _read(db: sqlite3.Connection, where: str, values: tuple[str, ...] = ()) -> list[Printer]:
+    columns = ", ".join([*(f"p.{f}" for f in _FACTS), *(f"c.{f}" for f in _CONTACT)])
     rows = db.execute(
-        f"SELECT p.no, n.body, {', '.join((*_FACTS, *_CONTACT))} FROM printer p"
+        f"SELECT p.no, n.body, {columns} FROM printer p"
         " JOIN contact c ON c.printer = p.no LEFT JOIN printer_plan n ON n.printer = p.no"
         f" WHERE {where} ORDER BY p.no",
         values,
@@ -153,7 +154,11 @@ def _save_plan(db: sqlite3.Connection, no: int, plan: bytes | None) -> None:
     if body is None and row is not None:
         db.execute("DELETE FROM printer_plan WHERE printer = ?", (no,))
     elif body is not None and row != (body,):
-        db.execute("INSERT OR REPLACE INTO printer_plan VALUES (?, ?)", (no, body))
+        db.execute(
+            "INSERT INTO printer_plan (printer, body) VALUES (?, ?)"
+            " ON CONFLICT (printer) DO UPDATE SET body = excluded.body",
+            (no, body),
+        )
 
 
 def _save_evidence(db: sqlite3.Connection, no: int, evidence: list[tuple[str, str]]) -> None:
@@ -163,4 +168,6 @@ def _save_evidence(db: sqlite3.Connection, no: int, evidence: list[tuple[str, st
         "DELETE FROM evidence WHERE kind = ? AND value = ? AND printer = ?",
         [(*e, no) for e in there - wanted],
     )
-    db.executemany("INSERT INTO evidence VALUES (?, ?, ?)", [(*e, no) for e in wanted - there])
+    db.executemany(
+        "INSERT INTO evidence (kind, value, printer) VALUES (?, ?, ?)", [(*e, no) for e in wanted - there]
+    )

@@ -115,7 +115,11 @@ def save_raw(
     """The (oid, tag, value) behind the last full read, in place of those before."""
     with transaction(db):
         body = pack(msgspec.msgpack.encode([tuple(v) for v in varbinds]))
-        db.execute("INSERT OR REPLACE INTO raw VALUES (?, ?, ?)", (number(db, printer_id), time, body))
+        db.execute(
+            "INSERT INTO raw (printer, time, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (printer) DO UPDATE SET time = excluded.time, body = excluded.body",
+            (number(db, printer_id), time, body),
+        )
 
 
 def raw(
@@ -179,7 +183,8 @@ def _insert(
 ) -> None:
     mask = sum(1 << SECTIONS.index(s) for s in sections)
     db.execute(
-        "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO reading (printer, n, time, boot, mono, base, sections, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (no, n, stamp.time, boot(db, stamp.boot_id), stamp.mono, base, mask, body),
     )
 

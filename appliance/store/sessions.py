@@ -41,20 +41,26 @@ def set_secret(db: sqlite3.Connection, name: Name, hashed: str | None) -> None:
         if hashed is None:
             db.execute("DELETE FROM secret WHERE name = ?", (name,))
         else:
-            db.execute("INSERT OR REPLACE INTO secret VALUES (?, ?)", (name, hashed))
+            db.execute(
+                "INSERT INTO secret (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, hashed),
+            )
 
 
 def set_secret_once(db: sqlite3.Connection, name: Name, hashed: str) -> bool:
     """Stores a hash where there is none yet; whether it did. Two first visitors cannot both win."""
     with transaction(db):
-        return db.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", (name, hashed)).rowcount == 1
+        added = db.execute("INSERT OR IGNORE INTO secret (name, value) VALUES (?, ?)", (name, hashed))
+        return added.rowcount == 1
 
 
 def begin(db: sqlite3.Connection, token: str, now: float, expires: float, label: str = "") -> None:
     """A login with this random token."""
     with transaction(db):
         db.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?, ?)", (_hashed(token), now, now, expires, label[:200])
+            "INSERT INTO session (token, created, used, expires, label) VALUES (?, ?, ?, ?, ?)",
+            (_hashed(token), now, now, expires, label[:200]),
         )
 
 
@@ -92,7 +98,7 @@ def end_all(db: sqlite3.Connection, but: str | None = None) -> int:
 def failed(db: sqlite3.Connection, source: str, now: float) -> None:
     """Somebody at `source` guessed wrong."""
     with transaction(db):
-        db.execute("INSERT INTO attempt VALUES (?, ?)", (source[:100], now))
+        db.execute("INSERT INTO attempt (source, time) VALUES (?, ?)", (source[:100], now))
 
 
 def failures(db: sqlite3.Connection, since: float, source: str | None = None) -> list[float]:

@@ -51,7 +51,11 @@ def put(db: sqlite3.Connection, key: str, value: object, source: Source) -> Valu
     text = msgspec.json.encode(checked).decode()
     with transaction(db):
         if db.execute("SELECT value, source FROM setting WHERE key = ?", (key,)).fetchone() != (text, source):
-            db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", (key, text, source))
+            db.execute(
+                "INSERT INTO setting (key, value, source) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value, source = excluded.source",
+                (key, text, source),
+            )
             _changed(db)
     return checked
 

@@ -51,11 +51,14 @@ class Worker:
         with wrapped(self._path):
             if self._db is None:
                 self._db = open_database(self._path, write=self._write)
-            result = fn(self._db)
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-                raise Fault("A transaction was left open; it was undone")
-            return result
+            try:
+                result = fn(self._db)
+                if self._db.in_transaction:
+                    raise Fault("A transaction was left open; it was undone")
+                return result
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _close(self) -> None:
         if self._db is not None:

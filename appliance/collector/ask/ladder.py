@@ -23,8 +23,8 @@ from appliance.model.errors import AccessRefused, BadReply, NoAnswer
 
 USUAL_OCTETS = 16
 """A value whose size nobody knows yet."""
-FIRST_VARBINDS = 16
-"""Where the ladder starts when nothing is known of the values."""
+SAFE_VARBINDS = 16
+"""No agent is known to have died of so few: where the ladder starts when nothing is known of the values."""
 MOST_STRIKES = 10
 """Useless answers in a row before the agent is given up: a ladder from 60 down to one takes seven."""
 
@@ -43,7 +43,7 @@ async def get(line: Line, oids: Sequence[str], sizes: Sequence[int] = ()) -> lis
     pending = list(expected)
     found: dict[str, Varbind] = {}
     usual = cap = quirk_number(line.quirks, "max-varbinds", MOST_VARBINDS)
-    limit = cap if known else min(cap, FIRST_VARBINDS)
+    limit = cap if known else min(cap, SAFE_VARBINDS)
     strikes = 0
     good: str | None = None
     lies = line.faults["lies"]
@@ -54,6 +54,9 @@ async def get(line: Line, oids: Sequence[str], sizes: Sequence[int] = ()) -> lis
         except (NoAnswer, BadReply) as e:
             strikes += 1
             if strikes > MOST_STRIKES or not await _alive(line, batch, good, e):
+                if line.answered and len(batch) > SAFE_VARBINDS and isinstance(e, NoAnswer):
+                    # It fell silent over a large question and stays so: it may be restarting because of it.
+                    set_quirk_number(line.quirks, "max-varbinds", max(SAFE_VARBINDS, len(batch) // 2))
                 raise
             if len(batch) == 1:
                 line.faults["unreadable"] += 1

@@ -24,6 +24,8 @@ class Line(Protocol):
 
     address: str
     quirks: set[str]
+    """"v1", "no-bulk", "max-varbinds-N", "max-repetitions-N"; "loops" where its OIDs ran in circles and
+    "walk-incomplete" where a walk was cut short: both mean that there may be more than was read."""
     faults: Counter[str]
     """What the agent did wrong, by kind ("malformed", "wrong-id", "loops", ...)."""
     bulk_checked: bool

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from pyasn1.error import PyAsn1Error  # type: ignore[import-untyped]
 from pysnmp.carrier.asyncio.dgram import udp, udp6  # type: ignore[import-untyped]
 from pysnmp.entity import config  # type: ignore[import-untyped]
 from pysnmp.entity.engine import SnmpEngine  # type: ignore[import-untyped]
@@ -88,6 +89,8 @@ class V3Asker:
             raise ValueError("privacy needs authentication")
         if auth_protocol not in {None, *_AUTH} or priv_protocol not in {None, *_PRIV}:
             raise ValueError(f"protocols are {', '.join(_AUTH)} and {', '.join(_PRIV)}")
+        if not 1 <= len(user.encode()) <= 32 or len(context.encode()) > 32:
+            raise ValueError("a user has 1 to 32 octets, a context up to 32 (RFC 3411, SnmpAdminString)")
         if any(k is not None and len(k) < 8 for k in (auth_key, priv_key)):
             raise ValueError("a key has eight characters at least (RFC 3414, 11.2)")
         self.address = address
@@ -138,13 +141,13 @@ class V3Asker:
             left = 1 + self._retries if tries is None else tries
             while True:
                 line = await self._open()
-                before = self._counts.packets_received
+                before, known = self._counts.packets_received, line.heard
                 said = await line.send(pdu_type, oids, max_repetitions, self._context)
                 if isinstance(said, Message):
                     self.answered = True
                     return said
                 heard = self._counts.packets_received > before
-                if heard and not renewed and isinstance(said, _STALE):
+                if known and heard and not renewed and isinstance(said, _STALE):
                     # The agent has another engine id or clock than it had: an exchanged or restarted printer.
                     # What pysnmp knows of it is of no use any more.
                     renewed = True
@@ -277,7 +280,10 @@ class _Session:
             config.add_transport(self.engine, domain, kind(self).open_client_mode())
 
     def leave(self) -> None:
+        """One user less; nobody else will come to a session that was replaced."""
         self.users -= 1
+        if self.users <= 0 and _sessions.get((self.loop, self.keys)) is not self:
+            self.close()
         _sweep_out()
 
     def close(self) -> None:
@@ -389,7 +395,7 @@ class _Line:
             )
             async with asyncio.timeout(2 * self._timeout_s + 5):
                 return await answer
-        except (PySnmpError, TimeoutError) as e:
+        except (PySnmpError, PyAsn1Error, TimeoutError) as e:
             # pysnmp's own clock ends a request in time; the other one is for when that has stopped.
             return errind.RequestTimedOut() if isinstance(e, TimeoutError) else errind.OtherError("not sent")
 

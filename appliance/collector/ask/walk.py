@@ -21,7 +21,15 @@ from appliance.collector.ask.line import (
 from appliance.collector.ask.spans import Key, Spans, after
 from appliance.collector.wire import message
 from appliance.collector.wire.message import varbind_size
-from appliance.collector.wire.value import END_OF_MIB_VIEW, MISSING, Varbind, oid_key
+from appliance.collector.wire.value import (
+    END_OF_MIB_VIEW,
+    INTEGER,
+    MISSING,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    Varbind,
+    oid_key,
+)
 from appliance.model.errors import AccessRefused, BadReply, NoAnswer
 
 FIRST_REPETITIONS = 20
@@ -38,6 +46,7 @@ MOST_CHECKED = 24
 async def walk(line: Line, roots: Sequence[str], most: int = 5_000) -> list[Varbind]:
     """Varbinds under `roots` (sorted, apart from each other) in MIB order, `most` at the most. NoAnswer where none
     came, AccessRefused, and BadReply where the agent answered but nothing of it was of use."""
+    loops = line.faults["loops"]
     walked = _Walk(line, [oid_key(r) for r in roots], most)
     # An instance has no successor of its own name.
     for varbind in await ladder.get(line, [r for r in roots if r.endswith(".0")]):
@@ -46,6 +55,10 @@ async def walk(line: Line, roots: Sequence[str], most: int = 5_000) -> list[Varb
     if line.has_bulk and "no-bulk" not in line.quirks:
         await walked.by_bulk()
     await walked.by_steps()
+    if walked.troubles > MOST_TROUBLES or len(walked.found) >= most:
+        line.quirks.add("walk-incomplete")
+    if line.faults["loops"] > loops:
+        line.quirks.add("loops")
     if not walked.found and walked.troubles:
         raise BadReply(f"{line.address} answers, but cannot be walked")
     return [walked.found[k] for k in sorted(walked.found)][:most]
@@ -59,6 +72,7 @@ class _Walk:
         self.troubles = 0
         self._todo = [(root, after(root)) for root in roots]
         self._trouble_regions: list[tuple[Key, Key]] = []
+        self._ended: list[tuple[Key, Key]] = []
         self._suspect = False
 
     async def by_bulk(self) -> None:
@@ -101,12 +115,17 @@ class _Walk:
             if status == message.TOO_BIG and repetitions > 1:
                 repetitions = most = repetitions // 2
                 continue
+            ended = list(self._ended)
             taken, end = self._take(todo, at, reply.varbinds if status == message.NO_ERROR else [])
             if end is None:
                 # Not one step forward: this region goes on by single steps, the next one by GETBULK again.
                 self._trouble(todo[at], status)
                 at += 1
                 continue
+            if taken and ended:
+                line.faults["loops"] += 1
+                self._trouble_regions += ended
+                self._ended = [r for r in self._ended if r not in ended]
             if len(taken) > 2 and not line.bulk_checked and not await self._agrees(taken):
                 line.faults["bulk-lies"] += 1
                 for key in taken:
@@ -134,7 +153,9 @@ class _Walk:
         for varbind in varbinds:
             if varbind.tag in MISSING:
                 if varbind.tag == END_OF_MIB_VIEW:
-                    return taken, len(todo)
+                    # Believed for this region only: what a later one holds would give the lie to it.
+                    self._ended.append(todo[at])
+                    return taken, at + 1
                 break
             key = oid_key(varbind.oid)
             if key <= cursor:
@@ -153,7 +174,7 @@ class _Walk:
         return taken, at if moved else None
 
     async def _agrees(self, taken: dict[Key, Varbind]) -> bool:
-        """Whether single steps find what GETBULK said: the same objects of the same types, none left out."""
+        """Whether single steps find what GETBULK said: the same objects, types and values, none left out."""
         line = self.line
         line.bulk_checked = True
         keys = list(taken)
@@ -172,6 +193,11 @@ class _Walk:
             return True  # so many at once is another matter
         if reply.error_status != message.NO_ERROR or len(reply.varbinds) != len(pairs):
             return True
+        # A display or a level may change in between; a good part of all values does not.
+        steady = [s for s in reply.varbinds if s.tag in (INTEGER, OCTET_STRING, OBJECT_IDENTIFIER)]
+        changed = sum(s.value != taken[k].value for s in steady if (k := oid_key(s.oid)) in taken)
+        if changed > max(1, len(steady) // 8):
+            return False
         for (a, b), said in zip(pairs, reply.varbinds, strict=True):
             if (said.oid, said.tag) == taken[b][:2]:
                 continue

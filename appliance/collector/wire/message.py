@@ -2,7 +2,7 @@
 """SNMPv1 and v2c messages (RFC 1157, RFC 1901, RFC 3416), both directions.
 
 What came from the network is read with bounds on everything and no recursion. Where agents in the field bend the
-rules without harm, so does the reader: unsigned values without their leading zero octet, octets after the message.
+rules without harm, so does the reader: unsigned values without their leading zero octet, some octets after the message.
 There is no way to build a SET.
 """
 
@@ -55,6 +55,8 @@ AUTHORIZATION_ERROR = 16
 MOST_OCTETS = 65_507
 """The largest UDP payload over IPv4."""
 MOST_VARBINDS = 4_096
+MOST_PADDING = 64
+"""Octets after a message that are let be."""
 
 
 class Message(NamedTuple):
@@ -110,6 +112,8 @@ def decode_message(data: bytes) -> Message:
     if size > MOST_OCTETS:
         raise DecodeError(f"a datagram of {size} octets")
     at, end = ber.read_header(data, 0, size, 0x30)
+    if size - end > MOST_PADDING:
+        raise DecodeError(f"{size - end} octets after the message")
     version, at = ber.read_integer(data, at, end)
     if version not in (V1, V2C):
         raise DecodeError(f"version {version}")
@@ -151,7 +155,7 @@ def varbind_size(oid: str, value_octets: int) -> int:
 
 def overhead(community: bytes) -> int:
     """Octets of a message around its varbinds, at the most, for up to 64 KB of them."""
-    return 4 + 3 + 2 + len(community) + 4 + 6 + 3 + 3 + 4
+    return 4 + 3 + 1 + len(ber.length(len(community))) + len(community) + 4 + 6 + 4 + 4 + 4
 
 
 def patch_request(

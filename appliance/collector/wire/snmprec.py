@@ -82,9 +82,8 @@ def _line(line: str) -> Varbind:
     elif tag in _OCTETS:
         value = bytes.fromhex(text) if hexed else text.encode("utf-8", "surrogateescape")
     elif tag == OBJECT_IDENTIFIER:
-        value = text.strip().lstrip(".")
-        if value:
-            ber.oid(value)
+        value = text.strip().lstrip(".") or "0.0"
+        ber.oid(value)
     elif tag == NULL or 0x80 <= tag <= 0x82:
         value = None
     else:

@@ -316,6 +316,29 @@ async def test_too_many_at_once_silences_some_agents() -> None:
         await ask.close()
 
 
+async def test_an_agent_that_dies_of_a_large_question_gets_smaller_ones_the_next_time() -> None:
+    tree = Tree(printer())
+    dead = False
+
+    def fragile(m: Message) -> bytes | None:
+        nonlocal dead
+        dead = dead or len(m.varbinds) > 40
+        return None if dead else tree(m)
+
+    async with agent(fragile) as port:
+        names = [v.oid for v in tree.varbinds]
+        ask = asker(port, timeout_s=0.03)
+        await ask.get(names[:3], sizes=[3, 3, 3])
+        with pytest.raises(NoAnswer):
+            await ask.get(names, sizes=[3] * len(names))
+        assert dead
+        dead = False
+        again = asker(port, quirks=ask.quirks)
+        assert await again.get(names, sizes=[3] * len(names)) == tree.varbinds
+        await ask.close()
+        await again.close()
+
+
 async def test_answers_cut_short_are_asked_for_again() -> None:
     tree = Tree(printer())
     async with agent(lambda m: reply(m, message.decode_message(tree(m)).varbinds[:5])) as port:
@@ -688,6 +711,58 @@ async def test_ever_deeper_oids_end() -> None:
         found = await ask.walk(["1.3.6.1.2.1.43"])
         assert 100 < len(found) <= 128
         await ask.close()
+
+
+arcs = st.sampled_from([0, 1, 2, 40, 2**31, 2**32 - 1])
+any_oids = st.one_of(
+    st.sampled_from([v.oid for v in printer()]),
+    st.lists(arcs, max_size=6).map(lambda a: "1.3.6.1.2.1.43" + "".join(f".{x}" for x in a)),
+)
+any_varbinds = st.builds(
+    Varbind, any_oids, st.sampled_from([NULL, NO_SUCH_INSTANCE, 0x82]), st.none()
+) | st.builds(Varbind, any_oids, st.just(INTEGER), st.integers(-5, 5))
+any_replies = st.one_of(
+    st.none(),
+    st.binary(max_size=30),
+    st.tuples(st.integers(-1, 20), st.integers(-1, 20), st.lists(any_varbinds, max_size=20)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(script=st.lists(any_replies, min_size=1, max_size=12))
+@BOTH
+def test_an_agent_of_any_whim_ends(version: Any, script: list[Any]) -> None:
+    """It answers whatever it likes, in a circle: a result in MIB order or a named error, in bounded packets."""
+    heard = 0
+
+    def handler(m: Message) -> bytes | None:
+        nonlocal heard
+        said = script[heard % len(script)]
+        heard += 1
+        if said is None or isinstance(said, bytes):
+            return said or None
+        return encode_response(m.version, m.community, m.request_id, *said)
+
+    async def go() -> None:
+        nonlocal heard
+        async with agent(handler) as port:
+            ask = asker(port, version=version, timeout_s=0.002, retries=1)
+            try:
+                found = await ask.walk(ROOTS, most=200)
+                keys = [oid_key(v.oid) for v in found]
+                assert keys == sorted(set(keys))
+                assert found == inside(found)
+            except (NoAnswer, BadReply, AccessRefused):
+                pass
+            assert heard < 1_500
+            heard = 0
+            asked = [v.oid for v in printer()]
+            with contextlib.suppress(NoAnswer, BadReply, AccessRefused):
+                assert [v.oid for v in await ask.get(asked)] == asked
+            assert heard < 1_500
+            await ask.close()
+
+    asyncio.run(go())
 
 
 @pytest.mark.fuzz

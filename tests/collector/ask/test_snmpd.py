@@ -169,6 +169,12 @@ async def test_every_security_level_and_algorithm(snmpd: Snmpd, name: str) -> No
     await ask.close()
 
 
+async def test_v3_over_ipv6(snmpd: Snmpd) -> None:
+    ask = V3Asker("::1", port=snmpd.port, timeout_s=1.0, retries=0, **GOOD)
+    assert (await ask.get([SYS_DESCR]))[0].value == DESCRIPTION
+    await ask.close()
+
+
 async def test_a_context_has_a_name(snmpd: Snmpd) -> None:
     ask = v3(snmpd.port, context=CONTEXT)
     assert (await ask.get([SYS_DESCR]))[0].value == DESCRIPTION
@@ -237,9 +243,14 @@ async def test_a_restarted_and_an_exchanged_printer_are_read_on(make_snmpd: Call
     await asyncio.to_thread(printer.start)
     assert (await ask.get([SYS_DESCR]))[0].value == DESCRIPTION
     printer.stop()
+    old = ask._session
     printer.engine = "80001f8880ffeeddcc99887766"
     await asyncio.to_thread(printer.start)
     assert (await ask.get([SYS_DESCR]))[0].value == DESCRIPTION
+    # The session that was given up left no socket and no timer behind.
+    assert old is not None
+    assert old is not ask._session
+    assert old.engine.transport_dispatcher is None or old.engine.transport_dispatcher.loopingcall is None
     await ask.close()
     printer.stop()
 
@@ -306,6 +317,9 @@ async def test_junk_does_not_reach_the_loop(caplog: pytest.LogCaptureFixture) ->
         {"auth_protocol": "ROT13"},
         {"priv_protocol": "ROT13"},
         {"auth_key": "short"},
+        {"user": ""},
+        {"user": "u" * 33},
+        {"context": "ä" * 17},
     ],
 )
 def test_keys_that_make_no_level_are_refused(wrong: dict[str, Any]) -> None:
