@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The command line, of which only the command that `words` name takes arguments: the others' stay unloaded."""
-    from appliance import cli_bench, cli_box, cli_printers, cli_record, cli_simulate
+    from appliance import cli_bench, cli_box, cli_printers, cli_record
 
     top = _Parser(
         prog="platen",
@@ -70,7 +70,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"platen {__version__}")
     top.set_defaults(debug=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    for module in (cli_printers, cli_record, cli_simulate, cli_box, cli_bench):
+    for module in (cli_printers, cli_record, cli_box, cli_bench):
         module.add(Commands(commands, words))
     return top
 
@@ -146,6 +146,31 @@ def _failed(error: PlatenError, debug: bool) -> int:
 def plain(text: str) -> str:
     """On one line, and nothing in it that moves a cursor: printers choose their own words."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+class Progress:
+    """One line on a terminal, rewritten in place; nothing anywhere else."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, text: str) -> None:
+        if self._shown:
+            text = plain(text)
+            print("\r" + text.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(text)
+
+    def clear(self) -> None:
+        if self._shown and self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def _filled(text: str) -> str:

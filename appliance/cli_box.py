@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from appliance.cli import Commands, Run, plain
+from appliance.cli import Commands, Run, plain, table
 from appliance.host.paths import SERVICES, Paths
 from appliance.model.errors import ServiceDown, StoreError, UsageError
 
@@ -234,13 +234,7 @@ def _settings(args: argparse.Namespace) -> int:
     if args.json:
         print(msgspec.json.encode({r["key"]: r for r in rows}).decode())
     elif args.what == "list":
-        from appliance.cli_text import table
-
-        print(
-            "\n".join(
-                table([(r["key"], plain(_written(r["value"])), r["unit"] or "", r["source"]) for r in rows])
-            )
-        )
+        print(table([(r["key"], plain(_written(r["value"])), r["unit"] or "", r["source"]) for r in rows]))
     else:
         print(plain(_written(rows[0]["value"])))
     return 0

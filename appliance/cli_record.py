@@ -9,21 +9,26 @@ place or a device is blanked wherever it turns up again.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from appliance import __version__
-from appliance.cli import Commands, Run, plain
-from appliance.cli_printers import KEYS, Progress, add_access, asker, resolve, split_port
+from appliance.cli import Commands, Progress, Run, plain
+from appliance.cli_printers import KEYS
 from appliance.collector.wire.value import IP_ADDRESS, OCTET_STRING, Varbind, oid_key, under
-from appliance.model.errors import NotAPrinter, RecordingError, UsageError
+from appliance.model.errors import NoAnswer, NotAPrinter, RecordingError, UsageError
+
+if TYPE_CHECKING:
+    from appliance.collector.ask.asker import Asker
+    from appliance.collector.read.profile import Profiles, Source
 
 MOST_VARBINDS = 20_000
 
@@ -58,6 +63,9 @@ _IDENTIFYING = ("1.3.6.1.2.1.1.4", "1.3.6.1.2.1.1.5", "1.3.6.1.2.1.1.6", "1.3.6.
 _SERIALS = ("1.3.6.1.2.1.43.5.1.1.17",)
 _PHYS_ADDRESS = "1.3.6.1.2.1.2.2.1.6"
 _SERIAL_STAYS = 3
+_DEVICE_ID_SERIAL = re.compile(rb"\b(SN|SER|SERN|SERIALNUMBER):([^;]*)", re.IGNORECASE)
+"""As it stands in an IEEE 1284 device id."""
+
 _SHORTEST = 4
 """A shorter name ("HP") would be found, and blanked, in every other text."""
 
@@ -71,12 +79,16 @@ class Redacted(msgspec.Struct, frozen=True):
 
 
 def redact(
-    varbinds: Iterable[Varbind], *, vendor_tree: str | None, address: str = "", readable: Collection[str] = ()
+    varbinds: Iterable[Varbind],
+    *,
+    vendor_tree: str | None,
+    address: str = "",
+    read: Mapping[str, Action] | None = None,
 ) -> Redacted:
-    """Without what tells whose printer this is. `vendor_tree` is the enterprise's OID; below it texts stay
-    only at or under the OIDs of `readable`."""
+    """Without what tells whose printer this is. `vendor_tree` is the enterprise's OID; below it texts are masked
+    but for what `read` says of the OIDs that profiles read (`rules_of`)."""
     given = sorted(varbinds, key=lambda v: oid_key(v.oid))
-    rules: dict[str, Action] = _RULES | dict.fromkeys(readable, "keep")
+    rules: dict[str, Action] = _RULES | dict(read or {})
     if vendor_tree:
         rules.setdefault(vendor_tree, "mask")
     rules |= {o: a for o, a in _RULES.items() if a != "keep"}  # a profile reads serial numbers too
@@ -93,8 +105,7 @@ def redact(
         if varbind.tag == IP_ADDRESS:
             new: object = bytes(4)
         elif isinstance(value, bytes):
-            new = _applied(action, varbind.oid, value)
-            new = _without(new, secret)
+            new = _DEVICE_ID_SERIAL.sub(_shortened, _without(_applied(action, varbind.oid, value), secret))
         else:
             new = value
         if new != value:
@@ -153,10 +164,9 @@ def _secrets(varbinds: Sequence[Varbind], address: str) -> list[tuple[bytes, byt
             note(text, text[:_SERIAL_STAYS] + _masked(text[_SERIAL_STAYS:]))
         elif under(oid, _PHYS_ADDRESS) and len(value) == 6 and any(value):
             note(value, value[:3] + bytes(3))
-            for form in ("{:02x}", "{:02X}"):
-                for between in ("", ":", "-"):
-                    written = between.join(form.format(b) for b in value).encode()
-                    note(written, between.join(form.format(b) for b in value[:3] + bytes(3)).encode())
+            for between in ("", ":", "-"):
+                written = between.join(f"{b:02x}" for b in value).encode()
+                note(written, between.join(f"{b:02x}" for b in value[:3] + bytes(3)).encode())
     if address and "." in address:
         note(address.encode(), b"0.0.0.0")
     return sorted(found.items(), key=lambda pair: -len(pair[0]))
@@ -166,6 +176,11 @@ def _without(value: bytes, secret: list[tuple[bytes, bytes]]) -> bytes:
     for text, replacement in secret:
         value = re.sub(re.escape(text), lambda _, r=replacement: r, value, flags=re.IGNORECASE)  # type: ignore[misc]
     return value
+
+
+def _shortened(match: re.Match[bytes]) -> bytes:
+    value = match[2]
+    return match[1] + b":" + value[:_SERIAL_STAYS] + _masked(value[_SERIAL_STAYS:])
 
 
 # --- the command ---
@@ -195,27 +210,31 @@ def add(commands: Commands) -> None:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Run:
+    from appliance.collector import query
+
     parser.add_argument("host", metavar="HOST[:PORT]", help="an address or a name")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it here; - is stdout")
     parser.add_argument(
         "--preview", action="store_true", help="show each text that stays and what was blanked"
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_access(parser)
+    query.add_access(parser)
     return _record
 
 
 async def _record(args: argparse.Namespace) -> int:
+    from appliance.collector import query
+    from appliance.collector.read.profile import load_profiles
     from appliance.collector.wire import snmprec
 
     if not (args.output or args.preview):
         raise UsageError("Where to?", hint="Give -o FILE, or --preview to look first")
     if args.output not in (None, "-") and _exists(args.output) and not args.force:
         raise UsageError(f"{args.output} exists", hint="Choose another name, or give --force")
-    host, port = split_port(args.host)
-    address = await resolve(host)
-    varbinds, vendor_tree = await _walk(args, address, port)
-    done = redact(varbinds, vendor_tree=vendor_tree, address=address, readable=_read_by_profiles())
+    host, port = query.split_port(args.host)
+    address = await asyncio.to_thread(query.resolve, host, port)
+    varbinds, vendor_tree = await _walk_first(query.askers(args, address, port))
+    done = redact(varbinds, vendor_tree=vendor_tree, address=address, read=rules_of(load_profiles()))
     if args.preview:
         _show(done)
     if args.output:
@@ -233,12 +252,24 @@ async def _record(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list[Varbind], str | None]:
+async def _walk_first(askers: Sequence[Asker]) -> tuple[list[Varbind], str | None]:
+    """By the first of them that is answered."""
+    failed: NoAnswer | None = None
+    for asker in askers:
+        try:
+            return await _walk(asker)
+        except NoAnswer as e:
+            failed = failed or e
+    assert failed is not None
+    raise failed
+
+
+async def _walk(one: Asker) -> tuple[list[Varbind], str | None]:
+    """What `_RULES` names and the vendor's own tree; and that tree's OID."""
     progress = Progress()
     roots = sorted(
         (o for o in _RULES if not any(under(o, other) and o != other for other in _RULES)), key=oid_key
     )
-    one = asker(args, address, port)
     try:
         [sys_object_id] = await one.get(["1.3.6.1.2.1.1.2.0"])
         vendor_tree = _enterprise(sys_object_id.value)
@@ -246,7 +277,7 @@ async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list
             roots = sorted({*roots, vendor_tree}, key=oid_key)
         varbinds: list[Varbind] = []
         for root in roots:
-            progress.show(f"{address}: {len(varbinds)} objects, at {root}")
+            progress.show(f"{one.address}: {len(varbinds)} objects, at {root}")
             varbinds += await one.walk([root], most=MOST_VARBINDS - len(varbinds))
             if len(varbinds) >= MOST_VARBINDS:
                 print(f"Stopped at {MOST_VARBINDS} objects", file=sys.stderr)
@@ -255,7 +286,7 @@ async def _walk(args: argparse.Namespace, address: str, port: int) -> tuple[list
         progress.clear()
         await one.close()
     if not any(under(v.oid, "1.3.6.1.2.1.43") for v in varbinds):
-        raise NotAPrinter(f"{address} has nothing of the Printer-MIB")
+        raise NotAPrinter(f"{one.address} has nothing of the Printer-MIB")
     return varbinds, vendor_tree
 
 
@@ -266,8 +297,23 @@ def _enterprise(sys_object_id: object) -> str | None:
     return ".".join(sys_object_id.split(".")[:7])
 
 
-def _read_by_profiles() -> set[str]:
-    return set()
+def rules_of(profiles: Profiles) -> dict[str, Action]:
+    """What becomes of the private objects that profiles read: kept, but for those that tell one device from another."""
+    from appliance.collector.read.profile import DEVICE_IDS
+
+    rules: dict[str, Action] = dict.fromkeys(DEVICE_IDS, "keep")
+    for profile in profiles.by_name.values():
+        for section in ("status", "meters", "supplies", "printer"):
+            rules |= dict.fromkeys((*profile.objects(section), *profile.columns(section)), "keep")
+        who = profile.printer
+        found: list[tuple[list[Source], Action]] = [
+            (who.serial + who.fallback_serial + who.mac, "tail"),
+            (who.hostname + who.location + who.asset_number, "blank"),
+        ]
+        # An encoded one is kept whole, or nothing in it could be read; `redact` looks for the serial number inside.
+        rules |= {s.oid: action for sources, action in found for s in sources if s.decode == "plain"}
+        rules |= dict.fromkeys(profile.display, "mask")
+    return rules
 
 
 def _show(done: Redacted) -> None:

@@ -110,6 +110,7 @@ def stop_signals() -> Iterator[asyncio.Event]:
 
 _LONGEST_LINE = 8_192
 _LAST_LINES = 5
+_HEARD = 64
 _KILLED_WHILE_STARTING = 5
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -126,7 +127,7 @@ class _Child:
         self._ready = asyncio.Event()
         self._failed: Fault | None = None
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
-        self._process: asyncio.subprocess.Process | None = None
+        self._heard: deque[tuple[int, bytes]] = deque(maxlen=_HEARD)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -176,6 +177,7 @@ class _Child:
         """Start it, pass on its output until it ends, return its exit status, negative for a signal."""
         self.state, self.status = "starting", ""
         self._last.clear()
+        self._heard.clear()
         parent = os.getpid()
 
         def dies_with_us() -> None:
@@ -206,7 +208,8 @@ class _Child:
         except OSError as e:
             self._last.append(f"{self.program.command[0]}: {e.strerror}")
             return 127
-        self._process, self.pid = process, process.pid
+        self.pid = process.pid
+        self._listen()
         output = asyncio.create_task(self._pass_on(process))
         try:
             return await process.wait()
@@ -214,7 +217,7 @@ class _Child:
             await self._terminate(process)
             raise
         finally:
-            self._process = self.pid = None
+            self.pid = None
             # What it left in the pipe; a grandchild that keeps the pipe open is not waited for.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(output, 1)
@@ -268,15 +271,26 @@ class _Child:
             message, ancillary, _, _ = sock.recvmsg(4_096, socket.CMSG_SPACE(ucred.size))
         except OSError:
             return
-        senders = {ucred.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS}
-        if self.pid is None or senders != {self.pid}:
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                self._heard.append((ucred.unpack(data)[0], message))
+        self._listen()
+
+    def _listen(self) -> None:
+        """Take what the child has said; what others said, or the one before it, is dropped. A quick child speaks
+        before we know its process id, so that its words have to wait for it."""
+        if self.pid is None:
             return
-        lines = message.decode("utf-8", "replace").split("\n")
-        facts = dict(line.split("=", 1) for line in lines if "=" in line)
-        if "STATUS" in facts:
-            self.status = facts["STATUS"]
-        if facts.get("READY") == "1":
-            self._is_ready()
+        for pid, message in self._heard:
+            if pid != self.pid:
+                continue
+            lines = message.decode("utf-8", "replace").split("\n")
+            facts = dict(line.split("=", 1) for line in lines if "=" in line)
+            if "STATUS" in facts:
+                self.status = facts["STATUS"]
+            if facts.get("READY") == "1":
+                self._is_ready()
+        self._heard.clear()
 
     def _is_ready(self) -> None:
         self.state = "ready"

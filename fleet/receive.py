@@ -83,8 +83,8 @@ def _message(arrival: Arrival, schema: str) -> Up:
     kind = messages.MESSAGES[schema]
     try:
         message = msgspec.json.decode(_unpack(arrival), type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        # A validation error is a DecodeError too; its text names the field.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # A validation error is a DecodeError too; its text names the field. Octets that are no UTF-8 are not.
         raise _Refusal(f"The body does not follow {schema}: {str(error)[:160]}") from None
     assert isinstance(message, Readings | Event | State | Heartbeat)
     if message.schema != schema:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance import cli, cli_printers
+from appliance import cli
+from appliance.collector import query
 from appliance.model.errors import PlatenError, TargetError
 
 COMMANDS = ("discover", "query", "record", "simulate", "run", "settings", "bench", "status")
@@ -254,7 +255,7 @@ def test_a_damaged_database_is_named_and_kept(tmp_path: Path) -> None:
     ],
 )
 def test_split_port(text: str, parts: tuple[str, int]) -> None:
-    assert cli_printers.split_port(text) == parts
+    assert query.split_port(text) == parts
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ def test_split_port(text: str, parts: tuple[str, int]) -> None:
 )
 def test_split_port_refuses(text: str) -> None:
     with pytest.raises(TargetError):
-        cli_printers.split_port(text)
+        query.split_port(text)
 
 
 # --- progress ---

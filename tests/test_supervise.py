@@ -87,6 +87,22 @@ async def test_start_waits_for_readiness(supervisor: Supervisor, run: Path) -> N
     assert supervisor.states()["one"][0] == "ready"
 
 
+async def test_one_that_is_quicker_than_we_are(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READY=1 may arrive before the parent knows the process id of what it has started."""
+    real = asyncio.create_subprocess_exec
+
+    async def slow(*args: object, **kwargs: object) -> object:
+        process = await real(*args, **kwargs)  # type: ignore[arg-type]
+        await asyncio.sleep(1)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    await supervisor.start(program("quick", SERVE, ready_s=10))
+    assert supervisor.states()["quick"] == ("ready", "serving")
+
+
 async def test_one_that_says_it_in_words(supervisor: Supervisor) -> None:
     code = "print('listening at 1.2.3.4', flush=True); time.sleep(600)"
     await supervisor.start(program("sim", code, ready_on="listening at "))

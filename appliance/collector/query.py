@@ -37,17 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--walk", metavar="FILE", help="replay a recording (.snmprec) instead of asking the network"
     )
-    parser.add_argument("--snmp", choices=("1", "2c", "3"), help="version; 2c and then 1 by default")
-    parser.add_argument("--community", default="public", metavar="C", help="for versions 1 and 2c (public)")
     parser.add_argument("--json", action="store_true", help="one JSON object, platen.reading/1")
     parser.add_argument("--raw", action="store_true", help="every object as it was answered, OID = value")
+    parser.add_argument(
+        "--profiles", metavar="DIR", help="further profiles; a file masks a built-in one of its name"
+    )
+    add_access(parser)
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """How one printer is asked; `askers` takes what comes of it."""
+    parser.add_argument("--snmp", choices=("1", "2c", "3"), help="version; 2c and then 1 by default")
+    parser.add_argument("--community", default="public", metavar="C", help="for versions 1 and 2c (public)")
     parser.add_argument(
         "--timeout", type=float, default=2.0, metavar="S", help="wait so long for an answer (2)"
     )
     parser.add_argument("--retries", type=int, default=2, metavar="N", help="ask again so often (2)")
-    parser.add_argument(
-        "--profiles", metavar="DIR", help="further profiles; a file masks a built-in one of its name"
-    )
     v3 = parser.add_argument_group(
         "SNMPv3",
         "Keys come from a file, from the environment (PLATEN_AUTH_KEY, PLATEN_PRIV_KEY) or a prompt.",
@@ -70,8 +75,6 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0. PlatenError otherwise, which carries its own."""
     if (args.host is None) == (args.walk is None):
         raise UsageError("Either HOST or --walk FILE is needed", hint="'platen query --help' shows how")
-    if not 0.05 <= args.timeout <= 120 or not 0 <= args.retries <= 10:
-        raise UsageError("--timeout takes 0.05 to 120 seconds and --retries 0 to 10")
     visit = asyncio.run(_visit(args))
     if args.json:
         import msgspec
@@ -99,9 +102,9 @@ async def _visit(args: argparse.Namespace) -> Visit:
     if args.walk is not None:
         return await first_read(recording(args.walk), profiles, now=stamp)
     host, port = split_port(args.host)
-    address = await asyncio.to_thread(_resolve, host, port)
+    address = await asyncio.to_thread(resolve, host, port)
     failed: NoAnswer | None = None
-    for asker in _askers(args, address, port):
+    for asker in askers(args, address, port):
         try:
             return await first_read(asker, profiles, now=stamp)
         except NoAnswer as e:
@@ -148,7 +151,7 @@ def split_port(text: str) -> tuple[str, int]:
     return host, int(port or 161)
 
 
-def _resolve(host: str, port: int) -> str:
+def resolve(host: str, port: int) -> str:
     """The one address of HOST that may be asked."""
     import ipaddress
     import socket
@@ -173,8 +176,11 @@ def _resolve(host: str, port: int) -> str:
     raise TargetError(f"{found} is {addresses[0]}, which is not in a private network", code="public-address")
 
 
-def _askers(args: argparse.Namespace, address: str, port: int) -> list[Asker]:
-    """Who asks, in the order they are tried: version 2c and then 1, unless a version was named."""
+def askers(args: argparse.Namespace, address: str, port: int) -> list[Asker]:
+    """Who asks, in the order they are tried: version 2c and then 1, unless a version was named. UsageError for
+    arguments of `add_access` that cannot be."""
+    if not 0.05 <= args.timeout <= 120 or not 0 <= args.retries <= 10:
+        raise UsageError("--timeout takes 0.05 to 120 seconds and --retries 0 to 10")
     if args.snmp == "3":
         return [_v3(args, address, port)]
     from appliance.collector.ask.snmp import SnmpAsker

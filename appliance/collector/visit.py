@@ -18,7 +18,7 @@ from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
 from appliance.collector.read.values import Values
 from appliance.collector.wire.value import MISSING, NO_SUCH_INSTANCE, NO_SUCH_OBJECT, Varbind, oid_key, under
 from appliance.model.clock import Stamp
-from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter
+from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter, PrinterExchanged
 from appliance.model.meters import order
 from appliance.model.reading import SECTIONS, Alert, Meter, Note, Reading
 
@@ -30,19 +30,13 @@ PRINTER_MIB = ("1.3.6.1.2.1.43.5.1.1.1", "1.3.6.1.2.1.43.10.2.1.4", "1.3.6.1.2.1
 
 class Visit(NamedTuple):
     """`reading` holds only the sections that were read, with their times; `plan` is the very plan that was given
-    where nothing about it changed; `raw` is what the printer answered; `replanned`: it was walked."""
+    where nothing about it changed; `raw` is everything a first read or a full poll brought, and empty after a short
+    one; `replanned`: it was walked."""
 
     reading: Reading
     plan: Plan
     raw: list[Varbind]
     replanned: bool
-
-
-class PrinterExchanged(BadReply):
-    """Another printer answers at this address than the plan was made for."""
-
-    code = "printer-exchanged"
-    default_hint = "It is identified anew"
 
 
 async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:
@@ -147,7 +141,8 @@ async def poll(
     reading = msgspec.structs.replace(
         reading, traffic=asker.traffic, notes=[*reading.notes, *notes], alerts=alerts, meters=meters
     )
-    return Visit(reading, _next_plan(plan, raw, walked, reading, asker), raw, False)
+    made = _next_plan(plan, raw, walked, reading, asker)
+    return Visit(reading, made, raw if kind == "full" else [], False)
 
 
 async def _again(asker: Asker, plan: Plan, profiles: Profiles, now: Stamp, *, settled: bool) -> Visit:

@@ -22,6 +22,9 @@ from urllib.parse import quote
 from appliance.model.errors import DatabaseBusy, DatabaseDamaged, DiskFull, StoreError
 from appliance.store import migrate
 
+Database = sqlite3.Connection
+"""What the functions of this package take; for those who hand it on without using it themselves."""
+
 APPLICATION_ID = 0x504C544E
 """In the file's header: a database of this program ("PLTN")."""
 

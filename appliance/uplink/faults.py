@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from appliance.model.errors import BrokerUnreachable, CertificateMismatch, LinkError
+from appliance.model.errors import BrokerUnreachable, CertificateMismatch, LinkError, PlatenError
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _VERIFY = {
@@ -60,6 +60,11 @@ def explain(error: BaseException, host: str, port: int) -> LinkError:
     """The failed attempt to reach `host`:`port` as CertificateMismatch or BrokerUnreachable."""
     if isinstance(error, LinkError):
         return error
+    if isinstance(error, PlatenError):
+        # What cannot be noted in the ledger is not sent.
+        return BrokerUnreachable(
+            f"Nothing is sent, because it could not be noted: {error.sentence}", code=error.code
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         what = _VERIFY.get(error.verify_code, "does not hold: " + error.verify_message)
         hint = "Check this box's clock, then ask the dealer" if error.verify_code in (9, 10) else None

@@ -380,7 +380,7 @@ class Uplink:
     async def _answered(self, body: bytes) -> None:
         try:
             ack = msgspec.json.decode(body, type=Acknowledgement)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("an acknowledgement could not be read: %s", error)
             return
         if ack.schema != messages.ACKNOWLEDGEMENT or ack.box != self._box or ack.stream != self._stream:

@@ -18,7 +18,7 @@ from multidict import MultiDict
 
 from appliance import __version__
 from appliance.host.identity import Identity
-from appliance.model.errors import PlatenError
+from appliance.model.errors import PlatenError, PrinterError
 from appliance.store.worker import Worker
 from appliance.webui import auth, errors, guard, static
 from appliance.webui.i18n import LANGUAGES, Locale, negotiate
@@ -32,6 +32,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SESSION_COOKIE = "platen_box_session"
 FORM_COOKIE = "platen_box_form"
 LANGUAGE_COOKIE = "platen_box_language"
+REFRESH = "X-Refresh"
+"""Set by our script when it looks again by itself; that keeps no session alive."""
 
 _OPEN = ("/login", "/setup", "/status.json")
 """Pages that look after their own access."""
@@ -92,10 +94,10 @@ def page(request: web.Request, template: str, *, status: int = 200, **data: Any)
     return web.Response(text=html, content_type="text/html", status=status)
 
 
-def see(path: str, **query: str) -> web.HTTPSeeOther:
+def see(path: str, **query: str) -> web.Response:
     """The answer to a form that was carried out: 303 to where the result stands."""
     text = "&".join(f"{k}={v}" for k, v in query.items())
-    return web.HTTPSeeOther(f"{path}?{text}" if text else path)
+    return web.Response(status=303, headers={"Location": f"{path}?{text}" if text else path})
 
 
 def error_page(
@@ -105,6 +107,13 @@ def error_page(
     response = page(request, "error.html", status=status, story=story, answer=status, bare=status == 421)
     response.headers.update(headers or {})
     return response
+
+
+def status_of(error: PlatenError) -> int:
+    """The HTTP status of an error: 503 of ours, 502 of a printer's, 422 of the visitor's."""
+    if error.exit_status == 70 or error.code.startswith("service-"):
+        return 503
+    return 502 if isinstance(error, PrinterError) else 422
 
 
 async def run(request: web.Request, fn: Callable[..., Any], *args: Any) -> Any:
@@ -136,8 +145,7 @@ async def _gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TimeoutError:
         response = error_page(request, errors.tell(visitor.t, "too-slow"), 504)
     except PlatenError as error:
-        status = 503 if error.exit_status == 70 or error.code.startswith("service-") else 400
-        response = error_page(request, errors.tell_error(visitor.t, error), status)
+        response = error_page(request, errors.tell_error(visitor.t, error), status_of(error))
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         response = error_page(request, errors.tell(visitor.t, "fault"), 500)
@@ -156,7 +164,9 @@ async def _admit(request: web.Request, handler: Handler, visitor: Visitor) -> we
     if request.path.startswith("/static/"):
         return await handler(request)
     cookie = request.cookies.get(SESSION_COOKIE)
-    arrival: auth.Arrival = await box.worker.run(auth.arrive, cookie, visitor.now)
+    arrival: auth.Arrival = await box.worker.run(
+        auth.arrive, cookie, visitor.now, by_hand=REFRESH not in request.headers
+    )
     chosen = request.query.get("language") or request.cookies.get(LANGUAGE_COOKIE)
     visitor.t = Locale(negotiate(arrival.language, chosen, request.headers.get("Accept-Language")))
     visitor.session = arrival.session
@@ -170,7 +180,7 @@ async def _admit(request: web.Request, handler: Handler, visitor: Visitor) -> we
     if request.method == "POST":
         await _read_form(request, visitor)
     if arrival.session is None and request.path not in _OPEN:
-        raise see("/login" if arrival.password_set else "/setup", **_wanted(request))
+        return see("/login" if arrival.password_set else "/setup", **_wanted(request))
     response = await handler(request)
     if (language := request.query.get("language")) in LANGUAGES:
         response.set_cookie(LANGUAGE_COOKIE, str(language), path="/", httponly=True, samesite="Strict")
@@ -204,7 +214,7 @@ def _wanted(request: web.Request) -> dict[str, str]:
 
 def _http_error(request: web.Request, answer: web.HTTPException) -> web.StreamResponse:
     if answer.status < 400:
-        return answer
+        return web.Response(status=answer.status, headers=answer.headers)
     code = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(answer.status, "bad-request")
     headers = {"Allow": answer.headers["Allow"]} if "Allow" in answer.headers else None
     return error_page(request, errors.tell(request[VISITOR].t, code), answer.status, headers)

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import sqlite3
 import time
 import unicodedata
 
@@ -21,6 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from appliance.store import sessions, settings
+from appliance.store.database import Database
 from appliance.store.worker import Worker
 from appliance.webui.i18n import N_
 
@@ -78,8 +78,8 @@ class TooManyTries(Exception):
         self.wait_s = wait_s
 
 
-def arrive(db: sqlite3.Connection, token: str | None, now: float) -> Arrival:
-    """Looks up the session of a cookie, and keeps it alive while it is used."""
+def arrive(db: Database, token: str | None, now: float, *, by_hand: bool = True) -> Arrival:
+    """Looks up the session of a cookie, and keeps it alive while a person uses it."""
     language = str(settings.value(db, "page.language"))
     password_set = sessions.secret(db, "password") is not None
     session = None
@@ -87,18 +87,16 @@ def arrive(db: sqlite3.Connection, token: str | None, now: float) -> Arrival:
         found = sessions.find(db, token, now)
         if found is not None and now < found.created + ABSOLUTE_S:
             session = Session(found.created, found.used, found.expires, found.label)
-            if now - found.used > sessions.TOUCH_S:
-                sessions.touch(
-                    db, token, now, min(now + IDLE_S + sessions.TOUCH_S, found.created + ABSOLUTE_S)
-                )
+            if by_hand and now - found.used > sessions.TOUCH_S:
+                sessions.touch(db, token, now, min(now + IDLE_S, found.created + ABSOLUTE_S))
     return Arrival(language, password_set, session)
 
 
-def begin(db: sqlite3.Connection, now: float, label: str) -> str:
+def begin(db: Database, now: float, label: str) -> str:
     """A new session; its random token of 256 bits, which is stored nowhere but in the browser."""
     token = secrets.token_urlsafe(32)
     sessions.prune(db, now)
-    sessions.begin(db, token, now, now + IDLE_S + sessions.TOUCH_S, label)
+    sessions.begin(db, token, now, now + IDLE_S, label)
     return token
 
 

@@ -79,8 +79,9 @@ def hostname(host: str | None) -> str | None:
     if not host or len(host) > 255:
         return None
     if host.startswith("["):
-        name, _, port = host[1:].partition("]")
-        return name.lower() if port == "" or (port[0] == ":" and port[1:].isdigit()) else None
+        name, closing, port = host[1:].partition("]")
+        whole = closing and (not port or (port[0] == ":" and port[1:].isdigit()))
+        return name.lower() if whole else None
     name, colon, port = host.partition(":")
     if colon and not port.isdigit():
         return None

@@ -25,6 +25,11 @@ def N_(text: str) -> str:
     return text
 
 
+def NN_(one: str, many: str) -> tuple[str, str]:
+    """As `N_`, for a text with a count."""
+    return one, many
+
+
 class Locale:
     """One language. `zone` None is the machine's own time zone."""
 
@@ -78,28 +83,25 @@ class Locale:
         then = self._local(at)
         return then.strftime("%d.%m.") if self.language == "de" else f"{then.day} {_MONTHS[then.month - 1]}"
 
+    def hour(self, at: float | str) -> str:
+        """ "14:05"."""
+        return self._local(at).strftime("%H:%M")
+
     def ago(self, at: float | str, now: float | None = None) -> str:
         """Relative: "just now", "2 minutes ago", "in 3 hours"."""
         then = clock.unix(at) if isinstance(at, str) else at
         seconds = (time.time() if now is None else now) - then
         if abs(seconds) < 10:
             return self.gettext("just now")
-        span = self.duration(abs(seconds))
-        return (
-            self.gettext("%(span)s ago", span=span) if seconds > 0 else self.gettext("in %(span)s", span=span)
-        )
+        unit, n = _rounded(abs(seconds))
+        one, many = (_AGO if seconds > 0 else _AHEAD)[unit]
+        return self.ngettext(one, many, n)
 
     def duration(self, seconds: float) -> str:
         """One unit, rounded: "45 seconds", "2 minutes", "3 hours", "5 days"."""
-        n = round(seconds)
-        if n < 60:
-            return self.ngettext("%(n)s second", "%(n)s seconds", n)
-        if (n := round(seconds / 60)) < 60:
-            return self.ngettext("%(n)s minute", "%(n)s minutes", n)
-        if (n := round(seconds / 3600)) < 48:
-            return self.ngettext("%(n)s hour", "%(n)s hours", n)
-        n = round(seconds / 86400)
-        return self.ngettext("%(n)s day", "%(n)s days", n)
+        unit, n = _rounded(seconds)
+        one, many = _SPANS[unit]
+        return self.ngettext(one, many, n)
 
     def list(self, texts: Iterable[str]) -> str:
         """ "a, b and c"."""
@@ -149,3 +151,31 @@ def _catalogue(language: str) -> gettext.NullTranslations:
 _SWAP = str.maketrans({",": ".", ".": ","})
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ZONES_DE = {"CET": "MEZ", "CEST": "MESZ"}
+
+
+def _rounded(seconds: float) -> tuple[int, int]:
+    """(unit, count): 0 seconds, 1 minutes, 2 hours (up to 47), 3 days."""
+    for unit, (size, most) in enumerate(((1, 60), (60, 60), (3600, 48))):
+        if (n := round(seconds / size)) < most:
+            return unit, n
+    return 3, round(seconds / 86400)
+
+
+_SPANS = (
+    NN_("%(n)s second", "%(n)s seconds"),
+    NN_("%(n)s minute", "%(n)s minutes"),
+    NN_("%(n)s hour", "%(n)s hours"),
+    NN_("%(n)s day", "%(n)s days"),
+)
+_AGO = (
+    NN_("%(n)s second ago", "%(n)s seconds ago"),
+    NN_("%(n)s minute ago", "%(n)s minutes ago"),
+    NN_("%(n)s hour ago", "%(n)s hours ago"),
+    NN_("%(n)s day ago", "%(n)s days ago"),
+)
+_AHEAD = (
+    NN_("in %(n)s second", "in %(n)s seconds"),
+    NN_("in %(n)s minute", "in %(n)s minutes"),
+    NN_("in %(n)s hour", "in %(n)s hours"),
+    NN_("in %(n)s day", "in %(n)s days"),
+)

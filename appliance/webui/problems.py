@@ -68,7 +68,11 @@ class Facts(msgspec.Struct, frozen=True):
 
 def name(printer: Printer) -> str:
     """What a person calls it."""
-    return printer.name or printer.model or printer.hostname or printer.address
+    if printer.name:
+        return printer.name
+    vendor, model = printer.vendor or "", printer.model or ""
+    known = model if model.lower().startswith(vendor.lower()) else f"{vendor} {model}"
+    return known.strip() or printer.hostname or printer.address
 
 
 def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple[State, str]:
@@ -94,7 +98,9 @@ def printer_state(t: Locale, printer: Printer, reading: Reading | None) -> tuple
 def problems(t: Locale, facts: Facts) -> list[Problem]:
     """Everything worth doing something about, what stops work first."""
     results = health.run_all(facts.health)
-    found = [_told(t, r) for r in health.problems(results) if r.light != "printers" or r.key == _ALL_SILENT]
+    found = [
+        _told(t, facts, r) for r in health.problems(results) if r.light != "printers" or r.key == _ALL_SILENT
+    ]
     told = any(p.code == _ALL_SILENT for p in found)
     found += [*_reported(t, facts), *_printers(t, facts, silent=not told)]
     return sorted(found, key=lambda p: p.state != "bad")
@@ -145,9 +151,17 @@ def sentence(t: Locale, facts: Facts, found: Sequence[Problem]) -> tuple[State, 
     return state, head, t.gettext("%(printers)s, %(last)s.", printers=printers, last=last)
 
 
-def _told(t: Locale, result: health.Result) -> Problem:
+def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
     """A finding of a check, with the page where something can be done about it."""
-    text = t.gettext(result.sentence).format(**result.fields)
+    fields = dict(result.fields)
+    if (
+        "reason" in fields
+        and isinstance(facts.uplink, UplinkStatus)
+        and (error := facts.uplink.error) is not None
+    ):
+        story = errors.tell_error(t, PlatenError(error.sentence, hint=error.hint, code=error.code))
+        fields["reason"] = story.happened.rstrip(".")
+    text = t.gettext(result.sentence).format(**fields)
     more = t.gettext(result.action) if result.action else ""
     if result.key == "portal.paused":
         action = Action(t.gettext("Send again"), "/reports/resume", post=True)

@@ -29,7 +29,8 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A drawing of `width` × `height`; the plot lies between `left`, `right`, `top` and `bottom`."""
+    """A drawing of `width` × `height`; the plot lies between `left`, `right`, `top` and `bottom`. `fine`: the
+    times are hours of a day or two rather than days."""
 
     width: int
     height: int
@@ -38,8 +39,9 @@ class Chart(msgspec.Struct, frozen=True):
     top: float
     bottom: float
     lines: list[Line]
-    days: list[Tick]
+    times: list[Tick]
     values: list[Tick]
+    fine: bool
 
 
 def chart(
@@ -57,6 +59,8 @@ def chart(
         return None
     values = [v for points in drawn.values() for _, v in points]
     bottom, top, step = scale(min(values) if low is None else low, max(values) if high is None else high)
+    since = max(since, min(points[0][0] for points in drawn.values()))
+    since = min(since, until - 3600)
     across = (WIDTH - _LEFT - _RIGHT) / (until - since)
     up = (HEIGHT - _TOP - _BOTTOM) / (top - bottom)
 
@@ -70,14 +74,22 @@ def chart(
         start, *rest = [place(point) for point in points]
         path = f"M{start[0]:g} {start[1]:g}" + "".join(f"H{x:g}V{y:g}" for x, y in rest)
         lines.append(Line(key, path))
-    week = 7 * 86400
-    days = [
-        Tick(place((until - n * week, bottom))[0], until - n * week)
-        for n in range(int((until - since) / week), -1, -1)
-    ]
+    step_s = (until - since) / 4
+    times = [Tick(place((since + n * step_s, bottom))[0], since + n * step_s) for n in range(5)]
     count = round((top - bottom) / step)
     grid = [Tick(place((since, bottom + n * step))[1], bottom + n * step) for n in range(count + 1)]
-    return Chart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM, lines, days, grid)
+    return Chart(
+        WIDTH,
+        HEIGHT,
+        _LEFT,
+        WIDTH - _RIGHT,
+        _TOP,
+        HEIGHT - _BOTTOM,
+        lines,
+        times,
+        grid,
+        until - since < 4 * 86400,
+    )
 
 
 def scale(low: float, high: float) -> tuple[float, float, float]:

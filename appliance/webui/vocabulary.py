@@ -150,6 +150,7 @@ ERRORS = {
     "inputTrayEmpty": N_("A paper tray is empty"),
     "overduePreventMaint": N_("Maintenance is overdue"),
 }
+MARKING = frozenset({"toner", "tonerCartridge", "ink", "inkCartridge", "inkRibbon", "solidWax"})
 STOPPING = frozenset(
     {
         "noPaper",

@@ -19,6 +19,7 @@ from appliance.webui.vocabulary import (
     COLORS,
     ERRORS,
     KINDS,
+    MARKING,
     PRINTER_STATUS,
     SIZES,
     STATES,
@@ -117,16 +118,22 @@ def alert(t: Locale, row: Alert) -> str:
 
 
 def condition(t: Locale, reading: Reading) -> tuple[str, str]:
-    """(light, words) of the whole printer: "ok" | "note" | "bad", and its errors or what it is doing."""
+    """(light, words) of the whole printer: "ok" | "note" | "bad", and its errors or what it is doing. Where it says
+    that toner is low or empty and its levels say which, they are named."""
     errors = [e for e in reading.status.errors if e in ERRORS]
-    stopped = [e for e in errors if e in STOPPING] or (
-        ["down"] if reading.status.device == "down" and not errors else []
-    )
-    if stopped == ["down"]:
+    stopped = [e for e in errors if e in STOPPING]
+    if not errors and reading.status.device == "down":
         return "bad", t.gettext("Cannot print")
     if errors:
-        return ("bad" if stopped else "note"), t.list(t.gettext(ERRORS[e]) for e in (stopped or errors)[:3])
+        words = [word for error in (stopped or errors) for word in _error(t, reading, error)]
+        return "bad" if stopped else "note", " · ".join(words[:3])
     return "ok", plain(t, PRINTER_STATUS, reading.status.printer) or t.gettext("Answering")
+
+
+def _error(t: Locale, reading: Reading, error: str) -> list[str]:
+    state = {"lowToner": "low", "noToner": "empty"}.get(error)
+    named = [supply_trouble(t, s) for s in reading.supplies if s.state == state and s.type in MARKING]
+    return named or [t.gettext(ERRORS[error])]
 
 
 def tray_name(t: Locale, row: Input | Output, kind: str) -> str:

@@ -71,10 +71,15 @@ def alert_mark(severity: str) -> Mark:
     return Mark("off", keyword(severity))
 
 
+_NAMES = {"opc": "Drum", "ram": "RAM"}
+
+
 def keyword(text: str | None) -> str:
     """A MIB keyword in words: "serviceRequested" → "Service requested", "light_cyan" → "Light cyan"."""
     if not text:
         return ""
+    if text in _NAMES:
+        return _NAMES[text]
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).replace("_", " ").lower()
     return spaced[:1].upper() + spaced[1:]
 
@@ -120,6 +125,38 @@ def level(supply: Supply) -> str:
     if supply.basis == "some":
         return "some space" if supply.class_ == "receptacleThatIsFilled" else "some left"
     return "not told"
+
+
+def short_level(supply: Supply) -> str:
+    """The same where there is little room."""
+    if supply.percent is not None:
+        return f"{'' if supply.basis == 'measured' else '≈'}{supply.percent}\u202f%"
+    return "some" if supply.basis == "some" else "–"
+
+
+def short_name(supply: Supply) -> str:
+    """The colour of what prints, the kind of everything else."""
+    prints = supply.type.lower().startswith(("toner", "ink", "solidwax", "ribbon"))
+    return keyword(supply.color if supply.color and prints else supply.type)
+
+
+def amount(value: int | None) -> str:
+    """A level or capacity of the Printer-MIB, whose negative values are words (RFC 3805)."""
+    if value is None or value == -2 or value < -3:
+        return "–"
+    return {-1: "no limit", -3: "some"}.get(value) or count(value)
+
+
+def octets(value: int | None) -> str:
+    """A size for people, in binary units."""
+    if value is None or value < 0:
+        return "–"
+    size, unit = float(value), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f}\u202f{unit}" if size >= 10 or unit == "B" else f"{size:.1f}\u202f{unit}"
 
 
 def supply_name(supply: Supply) -> str:
@@ -186,7 +223,9 @@ def chart(points: list[tuple[float, int]], label: str) -> Markup:
     step = max(1, len(points) // 300)
     thin = [*points[:-1:step], points[-1]]
     across, up = (width - 2 * left) / span, (height - bottom - 24) / rise
-    line = " ".join(f"{left + across * (t - start):.1f},{height - bottom - up * (v - low):.1f}" for t, v in thin)
+    line = " ".join(
+        f"{left + across * (t - start):.1f},{height - bottom - up * (v - low):.1f}" for t, v in thin
+    )
     described = f"{label}: {count(points[0][1])} on {_day(start)}, {count(points[-1][1])} on {_day(end)}"
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="{d}">'
@@ -221,7 +260,17 @@ def _age(text: str, now: float | None) -> float:
 FILTERS = {
     f.__name__: f
     for f in (
-        *(ago, alert_mark, bar, box_mark, chart, count, keyword, level, meter_name, moment, printer_mark),
-        *(severity_mark, supply_mark, supply_name, total, when),
+        *(ago, alert_mark, amount, bar, box_mark, chart, count, keyword, level, meter_name, moment),
+        *(
+            octets,
+            printer_mark,
+            severity_mark,
+            short_level,
+            short_name,
+            supply_mark,
+            supply_name,
+            total,
+            when,
+        ),
     )
 }

@@ -146,15 +146,15 @@ async def test_a_silent_portal_is_waited_for(street: Street) -> None:
     await _arrived(street, box, 50, 150)
 
 
-@pytest.mark.parametrize("victim", ["uplink", "portal"])
+@pytest.mark.parametrize("victim", ["uplink", "portal", "broker"])
 async def test_killed_at_any_moment_every_record_arrives_once(street: Street, victim: str) -> None:
-    chance = random.Random(f"{victim} 20261121")  # noqa: S311
+    chance = random.Random(f"{victim} 20261121")
     street.broker.start()
     street.portal.start()
     box = street.box()
     box.start()
     growing = asyncio.create_task(_grow(box))
-    process = box if victim == "uplink" else street.portal
+    process: Any = {"uplink": box, "portal": street.portal, "broker": street.broker}[victim]
     kills = 0
     while kills < 12:
         # From before the connection stands to well into sending.
@@ -166,6 +166,23 @@ async def test_killed_at_any_moment_every_record_arrives_once(street: Street, vi
     counts = await _arrived(street, box, box.reported, 3 * box.reported)
     assert box.reported > 50
     assert counts["events"] == 0
+
+
+async def test_nothing_leaves_that_the_ledger_cannot_note(street: Street) -> None:
+    street.broker.start()
+    street.portal.start()
+    await until(street.portal.connected)
+    box = street.box()
+    box.report()
+    box.db.execute("BEGIN IMMEDIATE")
+    box.start()
+    await until(lambda: "connecting" in box.log.read_text())
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        assert street.portal.counts()["boxes"] == 0, "not even the birth or the will"
+        await asyncio.sleep(0.1)  # the absence of something takes time to see
+    box.db.execute("ROLLBACK")
+    await _arrived(street, box, 1, 3)
 
 
 async def _grow(box: Box) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -12,9 +13,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from argon2 import PasswordHasher
+from yarl import URL
 
 from appliance.host.paths import Paths
-from appliance.webui import service
+from appliance.store import sessions
+from appliance.store.database import open_database
+from appliance.webui import auth, service
 from appliance.webui.app import Box
 from tests.webui import sample
 
@@ -66,7 +72,7 @@ def make_paths(state: Path, run: Path) -> Paths:
     return paths
 
 
-async def open_page(paths: Paths, *, services: bool = True) -> tuple[Page, Any]:
+async def open_page(paths: Paths, *, services: bool = True) -> tuple[Page, web.AppRunner]:
     stand = sample.Stand(paths, time.time())
     if services:
         await stand.open()
@@ -74,6 +80,18 @@ async def open_page(paths: Paths, *, services: bool = True) -> tuple[Page, Any]:
     sock = socket.create_server(("127.0.0.1", 0))
     runner = await service.serve(box, [sock])
     return Page(f"http://127.0.0.1:{sock.getsockname()[1]}", box, stand), runner
+
+
+def words(html: str) -> str:
+    """The text of a page without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+async def close_page(page: Page, runner: web.AppRunner) -> None:
+    await page.close()
+    await runner.cleanup()
+    await page.stand.close()
+    await page.box.worker.close()
 
 
 @pytest.fixture
@@ -86,15 +104,40 @@ async def page(paths: Paths) -> AsyncIterator[Page]:
     """An empty box, as it comes out of its carton."""
     page, runner = await open_page(paths)
     yield page
-    await page.close()
-    await runner.cleanup()
-    await page.stand.close()
-    await page.box.worker.close()
+    await close_page(page, runner)
+
+
+@pytest.fixture(scope="session")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a box in use, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("used") / "platen.db"
+    db = open_database(path)
+    sample.fill(db, time.time())
+    sessions.set_secret(db, "password", PasswordHasher(1, 8, 1).hash(sample.PASSWORD.encode()))
+    db.close()
+    return path
+
+
+async def sign_in(page: Page) -> None:
+    token = await page.box.worker.run(auth.begin, time.time(), "Firefox, Linux · 127.0.0.1")
+    page.http.cookie_jar.update_cookies({"platen_box_session": token}, URL(page.url))
 
 
 @pytest.fixture
-async def office(page: Page) -> Page:
+async def office(paths: Paths, used: Path) -> AsyncIterator[Page]:
     """A box in use, with somebody signed in."""
-    await page.box.worker.run(sample.fill, time.time())
-    await page.set_up()
-    return page
+    shutil.copy(used, paths.database)
+    page, runner = await open_page(paths)
+    await sign_in(page)
+    yield page
+    await close_page(page, runner)
+
+
+@pytest.fixture
+async def alone(paths: Paths, used: Path) -> AsyncIterator[Page]:
+    """The same while no other service runs."""
+    shutil.copy(used, paths.database)
+    page, runner = await open_page(paths, services=False)
+    await sign_in(page)
+    yield page
+    await close_page(page, runner)

@@ -56,7 +56,7 @@ _OFFICE = (
     ("HR", "3rd floor", "Samsung", "SL-M4070FR", "k", 40_008, (73,)),
     ("Workshop", "Hall 2", "Brother", "HL-L6400DW", "k", 230_114, (44,)),
     ("Archive", "Basement", "Kyocera", "ECOSYS P2040dw", "k", 5_402, (91,)),
-)  # fmt: skip
+)
 _COLORS = {"c": "cyan", "m": "magenta", "y": "yellow", "k": "black"}
 
 
@@ -86,7 +86,16 @@ def reading(n: int, at: float, *, used: float = 0.0) -> Reading:
         else []
     )
     if inks == "cmyk":
-        parts = {"total.monochrome": 0.42, "total.full_color": 0.58, "total.duplex": 0.31, "print": 0.71, "print.monochrome": 0.3, "print.full_color": 0.41, "copy": 0.29, "scan": 0.12}  # fmt: skip
+        parts = {
+            "total.monochrome": 0.42,
+            "total.full_color": 0.58,
+            "total.duplex": 0.31,
+            "print": 0.71,
+            "print.monochrome": 0.3,
+            "print.full_color": 0.41,
+            "copy": 0.29,
+            "scan": 0.12,
+        }
         meters += [
             Meter(name=k, value=round(total * v), unit="impressions", source="profile", derived=k == "print")
             for k, v in parts.items()
@@ -135,8 +144,15 @@ def reading(n: int, at: float, *, used: float = 0.0) -> Reading:
         clock="synchronised",
         address=f"192.168.10.{20 + n}",
         printer=PrinterFacts(
-            vendor=vendor, model=model, serial=f"X59F0{n:02}6782", mac=f"ac:18:26:a4:93:{n:02x}", hostname=f"PRN{n:02}",
-            location=place, contact="IT, ext. 210", sys_object_id="1.3.6.1.4.1.1248.1.2.2.1.1.1", color=inks == "cmyk",
+            vendor=vendor,
+            model=model,
+            serial=f"X59F0{n:02}6782",
+            mac=f"ac:18:26:a4:93:{n:02x}",
+            hostname=f"PRN{n:02}",
+            location=place,
+            contact="IT, ext. 210",
+            sys_object_id="1.3.6.1.4.1.1248.1.2.2.1.1.1",
+            color=inks == "cmyk",
             firmware=[Firmware("system", "46.38.GA08P9"), Firmware("PCL", "20240827")],
         ),
         status=Status(printer=state, device="running", errors=errors, display=["Ready"]),
@@ -144,18 +160,64 @@ def reading(n: int, at: float, *, used: float = 0.0) -> Reading:
         supplies=supplies,
         alerts=alerts,
         inputs=[
-            Input(index="1.1", type="sheetFeedManual", dim_unit="micrometers", media_dim_feed_dir_chosen=297_000, media_dim_x_feed_dir_chosen=210_000, capacity_unit="sheets", max_capacity=100, current_level=0, status=["availableAndIdle"], name="MP Tray", media_type="stationery"),
-            Input(index="1.2", type="sheetFeedAutoRemovableTray", dim_unit="micrometers", media_dim_feed_dir_chosen=297_000, media_dim_x_feed_dir_chosen=210_000, capacity_unit="sheets", max_capacity=250, current_level=-3, status=["availableAndIdle"], name="Cassette 1", media_type="stationery"),
-            Input(index="1.3", type="sheetFeedAutoRemovableTray", capacity_unit="sheets", max_capacity=500, current_level=-2, status=["unavailable"]),
+            Input(
+                index="1.1",
+                type="sheetFeedManual",
+                dim_unit="micrometers",
+                media_dim_feed_dir_chosen=297_000,
+                media_dim_x_feed_dir_chosen=210_000,
+                capacity_unit="sheets",
+                max_capacity=100,
+                current_level=0,
+                status=["availableAndIdle"],
+                name="MP Tray",
+                media_type="stationery",
+            ),
+            Input(
+                index="1.2",
+                type="sheetFeedAutoRemovableTray",
+                dim_unit="micrometers",
+                media_dim_feed_dir_chosen=297_000,
+                media_dim_x_feed_dir_chosen=210_000,
+                capacity_unit="sheets",
+                max_capacity=250,
+                current_level=-3,
+                status=["availableAndIdle"],
+                name="Cassette 1",
+                media_type="stationery",
+            ),
+            Input(
+                index="1.3",
+                type="sheetFeedAutoRemovableTray",
+                capacity_unit="sheets",
+                max_capacity=500,
+                current_level=-2,
+                status=["unavailable"],
+            ),
         ],
-        outputs=[Output(index="1.1", type="unRemovableBin", capacity_unit="sheets", max_capacity=150, remaining_capacity=-3, name="Face-down tray", status=["availableAndIdle"])],
-        covers=[Cover(index="1.1", description="Front cover", status="coverClosed"), Cover(index="1.2", description="Rear cover", status="coverClosed")],
-        storage=[Storage(index="1", type="ram", descr="RAM", allocation_units=1024, size=524_288, used=201_000)],
+        outputs=[
+            Output(
+                index="1.1",
+                type="unRemovableBin",
+                capacity_unit="sheets",
+                max_capacity=150,
+                remaining_capacity=-3,
+                name="Face-down tray",
+                status=["availableAndIdle"],
+            )
+        ],
+        covers=[
+            Cover(index="1.1", description="Front cover", status="coverClosed"),
+            Cover(index="1.2", description="Rear cover", status="coverClosed"),
+        ],
+        storage=[
+            Storage(index="1", type="ram", descr="RAM", allocation_units=1024, size=524_288, used=201_000)
+        ],
         traffic=Traffic(packets_sent=14, packets_received=14, bytes_sent=4_210, bytes_received=8_702),
         times=dict.fromkeys(SECTIONS, time_),
         uptime_ticks=8_640_000,
         profile="epson",
-    )  # fmt: skip
+    )
 
 
 def fill(db: sqlite3.Connection, now: float) -> None:
@@ -184,7 +246,7 @@ def fill(db: sqlite3.Connection, now: float) -> None:
                 last_error="no-answer" if silent else None,
                 last_error_text="192.168.10.31 did not answer" if silent else None,
                 failures=9 if silent else 0,
-            ),  # fmt: skip
+            ),
         )
         _history(db, n, now, seen, steps=30 if total else 0)
     varbinds = [(f"1.3.6.1.2.1.43.11.1.1.{c}.1.{i}", 2, 40 + i) for c in range(2, 10) for i in range(1, 7)]
@@ -267,15 +329,38 @@ def _supply(i: int, ink: str, level: int, back: float) -> Supply:
 def _row(i: int, class_: Any, kind: str, color: str | None, text: str, capacity: int, level: int) -> Supply:
     percent, state, basis = judge(class_, capacity, level, counts="filled")
     return Supply(
-        index=f"1.{i}", class_=class_, type=kind, color=color, description=text, part_number=None, serial=None,
-        unit="percent" if capacity == 100 else "impressions", capacity=capacity, level=level, percent=percent, state=state, basis=basis,
-    )  # fmt: skip
+        index=f"1.{i}",
+        class_=class_,
+        type=kind,
+        color=color,
+        description=text,
+        part_number=None,
+        serial=None,
+        unit="percent" if capacity == 100 else "impressions",
+        capacity=capacity,
+        level=level,
+        percent=percent,
+        state=state,
+        basis=basis,
+    )
 
 
 def _alert(
     i: int, code: int, name: str, severity: str, training: str, group: str, text: str | None, at: float | None
 ) -> Alert:
-    return Alert(index=i, code=code, code_name=name, severity=severity, training=training, group=group, group_index=1, location=3, description=text, ticks=1, time=None if at is None else rfc3339(at))  # fmt: skip
+    return Alert(
+        index=i,
+        code=code,
+        code_name=name,
+        severity=severity,
+        training=training,
+        group=group,
+        group_index=1,
+        location=3,
+        description=text,
+        ticks=1,
+        time=None if at is None else rfc3339(at),
+    )
 
 
 class Stand:
@@ -302,10 +387,18 @@ class Stand:
             "budget": {"packets_hour": 610, "bytes_hour": 190_000},
         }
         self.uplink: dict[str, Any] = {
-            "state": "connected", "since": rfc3339(now - 7200), "host": "portal.example.com", "port": 8883, "error": None, "next_try_s": None,
-            "waiting": 2, "waiting_bytes": 2_900, "oldest": rfc3339(now - 600), "last_ack": rfc3339(now - 125),
+            "state": "connected",
+            "since": rfc3339(now - 7200),
+            "host": "portal.example.com",
+            "port": 8883,
+            "error": None,
+            "next_try_s": None,
+            "waiting": 2,
+            "waiting_bytes": 2_900,
+            "oldest": rfc3339(now - 600),
+            "last_ack": rfc3339(now - 125),
             "certificate": {"subject": BOX, "issuer": "Example CA", "not_after": rfc3339(now + 60 * 86400)},
-        }  # fmt: skip
+        }
         self._paths = paths
         self._servers: list[control.Server] = []
 
@@ -353,11 +446,37 @@ class Stand:
 def searching(now: float) -> dict[str, Any]:
     """A search half way through."""
     found = [
-        {"address": "192.168.10.24", "printer": printer_ids()[4], "vendor": "Epson", "model": "WF-C17590 Series", "verdict": "known"},
-        {"address": "192.168.10.40", "printer": printer_ids()[0], "vendor": "HP", "model": "LaserJet M507", "verdict": "printer"},
-        {"address": "192.168.10.1", "vendor": "MikroTik", "model": None, "verdict": "other", "code": "not-a-printer", "sentence": "192.168.10.1 is not a printer"},
-        {"address": "192.168.10.77", "vendor": None, "model": None, "verdict": "failed", "code": "bad-reply", "sentence": "192.168.10.77 answered nonsense"},
-    ]  # fmt: skip
+        {
+            "address": "192.168.10.24",
+            "printer": printer_ids()[4],
+            "vendor": "Epson",
+            "model": "WF-C17590 Series",
+            "verdict": "known",
+        },
+        {
+            "address": "192.168.10.40",
+            "printer": printer_ids()[0],
+            "vendor": "HP",
+            "model": "LaserJet M507",
+            "verdict": "printer",
+        },
+        {
+            "address": "192.168.10.1",
+            "vendor": "MikroTik",
+            "model": None,
+            "verdict": "other",
+            "code": "not-a-printer",
+            "sentence": "192.168.10.1 is not a printer",
+        },
+        {
+            "address": "192.168.10.77",
+            "vendor": None,
+            "model": None,
+            "verdict": "failed",
+            "code": "bad-reply",
+            "sentence": "192.168.10.77 answered nonsense",
+        },
+    ]
     return {
         "running": True,
         "asked": 131,

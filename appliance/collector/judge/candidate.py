@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from appliance.collector.wire.value import under
-
 Verdict = Literal["printer", "other", "generic", "unknown"]
 
 
@@ -21,7 +19,7 @@ def verdict(sys_object_id: str | None) -> Verdict:
     best: tuple[int, Verdict] = (0, "unknown")
     for kind, prefixes in _prefixes().items():
         for prefix in prefixes:
-            if under(sys_object_id, prefix):
+            if f"{sys_object_id}.".startswith(f"{prefix}."):
                 best = max(best, (prefix.count("."), kind), key=lambda b: b[0])
     return best[1]
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from appliance.collector.read.identity import placeholder
 from appliance.model.reading import Reading
+from appliance.model.serials import normalised
 
 
 class Evidence(NamedTuple):
@@ -42,14 +42,6 @@ def evidence(reading: Reading) -> list[Evidence]:
     if facts.model:
         found.append(Evidence("model", f"{_bare(facts.vendor)}:{_bare(facts.model)}"))
     return found
-
-
-def normalised(serial: str | None) -> str | None:
-    """A serial as it is compared: letters and digits only, upper case, without leading zeros (some HP firmware pads
-    with "00", other releases of the same firmware do not). None for a placeholder."""
-    if serial is None or placeholder(serial):
-        return None
-    return re.sub(r"[^0-9A-Z]", "", serial.upper()).lstrip("0") or None
 
 
 def match(found: Sequence[Evidence], known: Mapping[str, Sequence[tuple[str, str]]]) -> Match:

@@ -9,6 +9,7 @@ from appliance.collector.read import extract, sources
 from appliance.collector.read.profile import DEVICE_IDS, SYS_DESCR, SYS_OBJECT_ID, Facts, Profile, Source
 from appliance.collector.read.values import Row, Values
 from appliance.model.reading import Firmware, PrinterFacts
+from appliance.model.serials import placeholder
 
 SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
 SYS_CONTACT = "1.3.6.1.2.1.1.4.0"
@@ -145,16 +146,6 @@ def bare_model(model: str | None, vendor: str | None, profile: Profile) -> str |
     return model or None
 
 
-def placeholder(serial: str) -> bool:
-    """Whether a serial is what a factory leaves where none was set: all alike, counting up, or words."""
-    bare = re.sub(r"[^0-9A-Za-z]", "", serial).upper()
-    if len(bare) < 4 or len(set(bare)) == 1:
-        return True
-    if bare in "0123456789012345678901234567890" or bare in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-        return True
-    return bare in _NO_SERIAL or bool(re.fullmatch(r"(SERIAL|SN)?(NUMBER|NO|NUM)?0*", bare))
-
-
 def mac_address(values: Values) -> str | None:
     """ifPhysAddress of the first real Ethernet or wireless interface; addresses made up locally come last."""
     ranked: list[tuple[bool, int, str]] = []
@@ -182,9 +173,3 @@ def firmware(values: Values, profile: Profile) -> list[Firmware]:
                 if version and part and not (rule.skip and re.search(rule.skip, f"{part}={version}")):
                     found.append(Firmware(part, version))
     return list(dict.fromkeys(found))
-
-
-_NO_SERIAL = frozenset(
-    {"NULL", "NONE", "NA", "NOTSET", "NOTAVAILABLE", "UNKNOWN", "DEFAULT", "TBD", "EMPTY", "INVALID", "SERIAL",
-     "SERIALNUMBER", "XXXXXXXXXX"}
-)  # fmt: skip

@@ -19,6 +19,7 @@ from appliance.collector.read.values import Values
 from appliance.collector.wire.message import value_size, varbind_size
 from appliance.collector.wire.value import MISSING, OBJECT_IDENTIFIER, Varbind, oid_key, under
 from appliance.model.reading import Reading
+from appliance.model.serials import placeholder
 
 VERSION = 1
 STATUS_OCTETS = 1_300
@@ -280,7 +281,7 @@ def _identity(values: Values, profile: Profile, device: int | None) -> tuple[str
         *(s.oid for s in (*profile.printer.serial, *profile.printer.fallback_serial)),
     ):
         text = values.text(oid) if oid in values else None
-        if text and not identity.placeholder(text):
+        if text and not placeholder(text):
             return oid, _plain(values.get(oid))
     for _, oid in values.under(f"{identity.IF_ENTRY}.{identity.IF_PHYS_ADDRESS}"):
         octets = values.octets(oid)

@@ -20,7 +20,7 @@ from appliance.webui.i18n import DOMAIN, LANGUAGES, LOCALES
 
 _WEBUI = Path(__file__).parent.parent
 _HEALTH = _WEBUI.parent / "health"
-_KEYWORDS = {**extract.DEFAULT_KEYWORDS, "gettext": None, "ngettext": (1, 2)}
+_KEYWORDS = {**extract.DEFAULT_KEYWORDS, "gettext": None, "ngettext": (1, 2), "NN_": (1, 2)}
 
 
 def texts() -> Catalog:

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from aiohttp import web
 
 from appliance.model.errors import PlatenError
 from appliance.store import printers, sessions, settings
+from appliance.store.database import Database
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, SESSION_COOKIE, VISITOR, page, run, see, sign_in, sign_out
 
@@ -19,7 +18,7 @@ async def show_setup(request: web.Request) -> web.StreamResponse:
     if not await run(request, _password_set):
         return _setup(request)
     if visitor.session is None:
-        raise see("/login")
+        return see("/login")
     known, host = await run(request, _progress)
     scan = await request.app[BOX].services.scan()
     searching = not isinstance(scan, PlatenError) and scan.running
@@ -30,7 +29,7 @@ async def setup(request: web.Request) -> web.StreamResponse:
     """Sets the first password. The code is of no use once that is done."""
     visitor, box = request[VISITOR], request.app[BOX]
     if await run(request, _password_set):
-        raise see("/login")
+        return see("/login")
     form = visitor.form
     code, password, again = (form.get(f, "") for f in ("code", "password", "again"))
     short, differs = auth.password_fault(password, again)
@@ -47,7 +46,7 @@ async def setup(request: web.Request) -> web.StreamResponse:
     except auth.TooManyTries as slow:
         return _slowed(_setup(request, code=code, status=429, story=_wait(request, slow)), slow)
     if done is None:
-        raise see("/login")
+        return see("/login")
     if not done:
         text = visitor.t.gettext("This is not the code on the label. Check it letter by letter.")
         return _setup(request, wrong={"code": text}, code=code, status=422)
@@ -56,16 +55,16 @@ async def setup(request: web.Request) -> web.StreamResponse:
 
 async def show_login(request: web.Request) -> web.StreamResponse:
     if not await run(request, _password_set):
-        raise see("/setup")
+        return see("/setup")
     if request[VISITOR].session is not None:
-        raise see("/")
+        return see("/")
     return _login(request, following=request.query.get("next", ""))
 
 
 async def login(request: web.Request) -> web.StreamResponse:
     visitor, box = request[VISITOR], request.app[BOX]
     if not await run(request, _password_set):
-        raise see("/setup")
+        return see("/setup")
     following = visitor.form.get("next", "")
     try:
         right = await box.doors.password_right(guard.source(request), visitor.form.get("password", ""))
@@ -144,9 +143,9 @@ def _slowed(response: web.Response, slow: auth.TooManyTries) -> web.Response:
     return response
 
 
-def _password_set(db: sqlite3.Connection) -> bool:
+def _password_set(db: Database) -> bool:
     return sessions.secret(db, "password") is not None
 
 
-def _progress(db: sqlite3.Connection) -> tuple[int, str]:
+def _progress(db: Database) -> tuple[int, str]:
     return len(printers.all_printers(db)), str(settings.value(db, "uplink.host"))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -15,9 +14,10 @@ from appliance.model.errors import PlatenError
 from appliance.model.meters import order
 from appliance.model.reading import Meter, Reading
 from appliance.store import printers, readings
+from appliance.store.database import Database
 from appliance.store.printers import Printer
 from appliance.webui import errors, mibnames, problems, svg
-from appliance.webui.app import BOX, VISITOR, error_page, page, run, see
+from appliance.webui.app import BOX, VISITOR, error_page, page, run, see, status_of
 from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S
@@ -170,10 +170,8 @@ async def _wish(
     try:
         await request.app[BOX].services.ask("collector", method, timeout_s, printer=printer_id, **parameters)
     except PlatenError as error:
-        return error_page(
-            request, errors.tell_error(request[VISITOR].t, error), 503 if error.exit_status == 70 else 502
-        )
-    raise see(f"/printers/{printer_id}", done=done)
+        return error_page(request, errors.tell_error(request[VISITOR].t, error), status_of(error))
+    return see(f"/printers/{printer_id}", done=done)
 
 
 def meter_groups(meters: Sequence[Meter]) -> list[tuple[str, list[Meter]]]:
@@ -226,7 +224,7 @@ def _octets(value: bytes) -> str:
 
 
 def _stored(
-    db: sqlite3.Connection, printer_id: str, since: str
+    db: Database, printer_id: str, since: str
 ) -> tuple[
     Printer | None, Reading | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None, Past
 ]:
@@ -242,6 +240,6 @@ def _stored(
 
 
 def _stored_raw(
-    db: sqlite3.Connection, printer_id: str
+    db: Database, printer_id: str
 ) -> tuple[Printer | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None]:
     return printers.get(db, printer_id), readings.raw(db, printer_id)

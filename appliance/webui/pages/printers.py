@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 from aiohttp import web
 
 from appliance.model.reading import Reading, Supply
 from appliance.store import printers, readings
+from appliance.store.database import Database
 from appliance.store.printers import Printer
 from appliance.webui import problems
 from appliance.webui.app import VISITOR, page, run
 from appliance.webui.i18n import Locale
+from appliance.webui.vocabulary import MARKING
 
 PER_PAGE = 40
 SUPPLIES = 6
-_MARKS = ("toner", "tonerCartridge", "ink", "inkCartridge", "inkRibbon", "solidWax")
 _RANK = {"bad": 0, "note": 1, "off": 2, "ok": 3}
 _SHOW = ("all", "attention", "silent", "paused")
 
@@ -74,7 +73,7 @@ def _row(t: Locale, printer: Printer, reading: Reading | None) -> Row:
     state, words = problems.printer_state(t, printer, reading)
     total = next((m.value for m in reading.meters if m.name == "total"), None) if reading else None
     every = sorted(reading.supplies, key=_first) if reading else []
-    supplies = [s for s in every if s.type in _MARKS] or every
+    supplies = [s for s in every if s.type in MARKING] or every
     return Row(printer, problems.name(printer), state, words, supplies[:SUPPLIES], total)
 
 
@@ -96,5 +95,5 @@ def _matches(row: Row, wanted: str) -> bool:
     return all(any(word in (text or "").lower() for text in texts) for word in wanted.lower().split())
 
 
-def _stored(db: sqlite3.Connection) -> tuple[list[Printer], dict[str, Reading]]:
+def _stored(db: Database) -> tuple[list[Printer], dict[str, Reading]]:
     return printers.all_printers(db), readings.all_latest(db)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import msgspec
 from aiohttp import web
@@ -12,6 +11,7 @@ from aiohttp import web
 from appliance.model.errors import PlatenError
 from appliance.model.messages import EVENT, HEARTBEAT, READINGS, STATE
 from appliance.store import ledger, outbox, settings
+from appliance.store.database import Database
 from appliance.webui import errors
 from appliance.webui.app import BOX, VISITOR, page, run, see
 from appliance.webui.guard import Refused
@@ -50,6 +50,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     entries, older, waiting, totals, host, paused = await run(request, _stored, schema, before)
     failed = isinstance(uplink, PlatenError)
     t = request[VISITOR].t
+    done = request.query.get("done", "")
     story = None
     if isinstance(uplink, PlatenError):
         story = errors.tell_error(t, uplink)
@@ -73,7 +74,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         paused=paused,
         uplink=None if failed else uplink,
         story=story,
-        flash=t.gettext(_DONE[request.query["done"]]) if request.query.get("done") in _DONE else "",
+        flash=t.gettext(_DONE[done]) if done in _DONE else "",
     )
 
 
@@ -113,17 +114,17 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 async def pause(request: web.Request) -> web.StreamResponse:
     await run(request, settings.put, "uplink.paused", True, "you")
-    raise see("/reports", done="paused")
+    return see("/reports", done="paused")
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     await run(request, settings.put, "uplink.paused", False, "you")
-    raise see("/reports", done="resumed")
+    return see("/reports", done="resumed")
 
 
 async def retry(request: web.Request) -> web.StreamResponse:
     await request.app[BOX].services.ask("uplink", "Retry")
-    raise see("/reports", done="retried")
+    return see("/reports", done="retried")
 
 
 ROUTES = [
@@ -155,7 +156,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _stored(
-    db: sqlite3.Connection, schema: str | None, before: int | None
+    db: Database, schema: str | None, before: int | None
 ) -> tuple[list[ledger.Entry], int | None, list[Waiting], tuple[int, int, str | None], str, bool]:
     """Entries of one kind come from at most _ROUNDS × _LOOK rows; `older` is where to look on."""
     found: list[ledger.Entry] = []

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -13,8 +12,9 @@ from appliance.model import targets
 from appliance.model.errors import PlatenError, TargetError
 from appliance.model.reading import Reading
 from appliance.store import settings
+from appliance.store.database import Database
 from appliance.webui import errors
-from appliance.webui.app import BOX, VISITOR, page, run, see
+from appliance.webui.app import BOX, VISITOR, page, run, see, status_of
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S, Found
 
@@ -40,7 +40,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def live(request: web.Request) -> web.StreamResponse:
     """The part of the page that changes while a search runs."""
-    return page(request, "search_live.html", **await _progress(request))
+    return page(request, "search_live.html", fragment=True, **await _progress(request))
 
 
 async def start(request: web.Request) -> web.StreamResponse:
@@ -57,16 +57,18 @@ async def start(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[BOX].services.ask("collector", "Scan", 5.0, **parameters)
     except PlatenError as error:
-        return await _page(request, status=_status(error), typed=typed, story=errors.tell_error(t, error))
-    raise see("/printers/search")
+        return await _page(request, status=status_of(error), typed=typed, story=errors.tell_error(t, error))
+    return see("/printers/search")
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[BOX].services.ask("collector", "ScanStop")
     except PlatenError as error:
-        return await _page(request, status=_status(error), story=errors.tell_error(request[VISITOR].t, error))
-    raise see("/printers/search")
+        return await _page(
+            request, status=status_of(error), story=errors.tell_error(request[VISITOR].t, error)
+        )
+    return see("/printers/search")
 
 
 async def test(request: web.Request) -> web.StreamResponse:
@@ -83,7 +85,7 @@ async def test(request: web.Request) -> web.StreamResponse:
         reading = msgspec.convert(answer.get("reading"), Reading)
     except PlatenError as error:
         return await _page(
-            request, status=_status(error), address=address, test_story=errors.tell_error(t, error)
+            request, status=status_of(error), address=address, test_story=errors.tell_error(t, error)
         )
     except msgspec.ValidationError:
         return await _page(request, status=502, address=address, test_story=errors.tell(t, "bad-reply"))
@@ -132,6 +134,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: Any) -> web.
         "address_wrong": "",
         "test_story": None,
         "tested": None,
+        "fragment": False,
     }
     progress = await _progress(request)
     return page(
@@ -166,10 +169,6 @@ def _rank(found: Found) -> int:
     return _RANK.index(found.verdict) if found.verdict in _RANK else len(_RANK)
 
 
-def _status(error: PlatenError) -> int:
-    return 503 if error.code.startswith("service-") else 422
-
-
 def _size(entry: str) -> int:
     try:
         return size(entry)
@@ -177,7 +176,7 @@ def _size(entry: str) -> int:
         return 0
 
 
-def _settings(db: sqlite3.Connection) -> tuple[int, list[str]]:
+def _settings(db: Database) -> tuple[int, list[str]]:
     values = settings.load(db)
     rate, ranges = values["discovery.rate"], values["discovery.ranges"]
     return rate if isinstance(rate, int) else 20, ranges if isinstance(ranges, list) else []

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 from itertools import groupby
 
 import msgspec
@@ -13,7 +12,8 @@ from aiohttp import web
 from appliance.model.errors import PlatenError, SettingError, TargetError
 from appliance.model.settings import SETTINGS, Setting, Value, check
 from appliance.model.targets import parse
-from appliance.store import sessions, settings
+from appliance.store import access, sessions, settings
+from appliance.store.database import Database
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR, page, run, see, sign_in
 from appliance.webui.i18n import N_, Locale
@@ -165,25 +165,25 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 
 
 async def end_session(request: web.Request) -> web.StreamResponse:
-    await run(request, sessions.end_one, request[VISITOR].form.get("id", ""))
-    raise see("/settings", done="ended")
+    await run(request, access.end_one, request[VISITOR].form.get("id", ""))
+    return see("/settings", done="ended")
 
 
 async def end_others(request: web.Request) -> web.StreamResponse:
     await run(request, sessions.end_all, request.cookies.get(SESSION_COOKIE))
-    raise see("/settings", done="others")
+    return see("/settings", done="others")
 
 
 async def make_token(request: web.Request) -> web.StreamResponse:
     """A new token for /status.json, shown this once; the one before stops working."""
     token = secrets.token_urlsafe(32)
-    await run(request, sessions.set_secret, "status_token", auth.token_hash(token))
+    await run(request, access.set_status_token, auth.token_hash(token))
     return await _page(request, new_token=token)
 
 
 async def end_token(request: web.Request) -> web.StreamResponse:
-    await run(request, sessions.set_secret, "status_token", None)
-    raise see("/settings", done="token-off")
+    await run(request, access.set_status_token, None)
+    return see("/settings", done="token-off")
 
 
 ROUTES = [
@@ -262,7 +262,7 @@ async def _page(
         wrong=bool(wrong),
         password_wrong={"old": "", "password": "", "again": "", **(password_wrong or {})},
         sessions=open_sessions,
-        mine=sessions.session_id(cookie),
+        mine=access.session_id(cookie),
         token_set=token_set,
         new_token=new_token,
         flash=t.gettext(_DONE[done]) if done in _DONE else "",
@@ -310,9 +310,9 @@ def _row(
     )
 
 
-def _values(db: sqlite3.Connection) -> tuple[dict[str, Value], dict[str, str]]:
+def _values(db: Database) -> tuple[dict[str, Value], dict[str, str]]:
     return settings.load(db), settings.sources(db)
 
 
-def _access(db: sqlite3.Connection, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
-    return sessions.listed(db, now), sessions.secret(db, "status_token") is not None
+def _access(db: Database, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
+    return access.listed(db, now), access.status_token(db) is not None

@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance import __version__
 from appliance.model.clock import rfc3339
 from appliance.model.errors import PlatenError
-from appliance.store import sessions
+from appliance.store import access
 from appliance.store.printers import Printer
 from appliance.webui import auth, problems
 from appliance.webui.app import BOX, VISITOR, run
@@ -75,5 +75,5 @@ async def _token_right(request: web.Request) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 20 <= len(token) <= 64:
         return False
-    stored = await run(request, sessions.secret, "status_token")
+    stored = await run(request, access.status_token)
     return stored is not None and hmac.compare_digest(stored, auth.token_hash(token))

@@ -13,7 +13,7 @@
       // Whoever is typing, or has the focus on a button in here, must not lose it under their hands.
       if (part.contains(document.activeElement)) continue;
       try {
-        const answer = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" }, redirect: "error" });
+        const answer = await fetch(part.dataset.refresh, { headers: { "X-Refresh": "1" }, redirect: "error" });
         if (!answer.ok) throw new Error(String(answer.status));
         const text = await answer.text();
         const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("[data-refresh]");

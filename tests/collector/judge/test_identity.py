@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.collector.judge.identity import Match, evidence, match, normalised
+from appliance.collector.judge.identity import Match, evidence, match
 from appliance.model.reading import PrinterFacts, Reading
+from appliance.model.serials import normalised
 
 NOW = "2026-11-21T12:00:00Z"
 MAC, OTHER_MAC = "00:17:c8:3f:b8:e3", "00:17:c8:00:00:01"
@@ -79,12 +80,6 @@ def test_the_raw_serial_is_kept_and_a_placeholder_is_no_evidence() -> None:
 
 
 texts = st.text(max_size=20)
-
-
-@given(st.one_of(st.none(), texts))
-def test_normalising_twice_changes_nothing(serial: str | None) -> None:
-    once = normalised(serial)
-    assert once is None or normalised(once) in (once, None)
 
 
 @given(

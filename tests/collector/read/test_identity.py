@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.collector.read.identity import placeholder
 from appliance.collector.read.profile import Profile, Profiles, load_profiles
 from appliance.model.reading import Firmware, Reading
 
@@ -49,26 +48,6 @@ def test_rows_of_another_device_are_left_alone(read: Read) -> None:
     assert [(s.index, s.percent) for s in found.supplies] == [("2.1", 100)]
 
 
-@pytest.mark.parametrize(
-    ("serial", "is_one"),
-    [
-        ("XXXXXXXX", True),
-        ("0000000000", True),
-        ("1234567890", True),
-        ("NULL", True),
-        ("serial number", True),
-        ("N/A", True),
-        ("", True),
-        ("ab", True),
-        ("VNCRC81164", False),
-        ("0505570190", False),
-        ("AA2M020125223", False),
-    ],
-)
-def test_placeholders(serial: str, is_one: bool) -> None:
-    assert placeholder(serial) is is_one
-
-
 def test_unknown_is_none_never_empty(read: Read) -> None:
     facts = read("sys.5.0|4|\nsys.6.0|4|  \ngeneral.17.1|4|0000000000").printer
     assert (facts.hostname, facts.location, facts.serial, facts.mac, facts.color) == (None,) * 5
@@ -102,7 +81,7 @@ def test_mac_of_a_real_interface(read: Read, lines: str, mac: str | None) -> Non
         ),
         ("ricoh", "sys.1.0|4|SAVIN MP C4503 1.18 / SAVIN Network Printer C model", "MP C4503", None),
         ("oki", "sys.1.0|4|OKI OkiLAN 8500e Rev.01.23: Attached to MC342 Rev.02.70 : x", "MC342", None),
-        ("samsung", "sys.1.0|4|Samsung CLX-3170 Series;V1.00;S/N AAKQ123456", "CLX-3170", "AAKQ123456"),
+        ("samsung", "sys.1.0|4|Samsung CLX-3170 Series;V1.00;S/N AAKQ123456", "CLX-3170 Series", "AAKQ123456"),
         (
             "hp",
             "sys.1.0|4|HP ETHERNET MULTI-ENVIRONMENT,SN:VNC1234567,PID:HP LaserJet 1",

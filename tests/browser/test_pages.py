@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every page, wide and narrow, light and dark, with and without script: accessible, quiet, and at home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import AXE
+from tests.webui import sample
+from tests.webui.conftest import Page
+
+pytestmark = pytest.mark.browser
+
+PRINTER = sample.printer_ids()[4]
+PAGES = {
+    "overview": "/",
+    "welcome": "/setup",
+    "printers": "/printers",
+    "printer": f"/printers/{PRINTER}",
+    "printer-unknown-levels": f"/printers/{sample.printer_ids()[7]}",
+    "raw": f"/printers/{PRINTER}/raw",
+    "search": "/printers/search",
+    "reports": "/reports",
+    "report": "/reports/34",
+    "settings": "/settings",
+}
+LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
+
+
+async def fits(tab: Any) -> bool:
+    return await tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+async def violations(tab: Any) -> list[str]:
+    await tab.evaluate(AXE)  # as a script tag the page's own policy would refuse it, rightly
+    result = await tab.evaluate("axe.run(document, {preload: false})")
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in result["violations"]]
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+async def test_page(
+    box: Page, tab: Callable[..., Any], screenshots: Path, name: str, width: int, scheme: str
+):
+    box.stand.scan = (
+        sample.searching(time.time()) if width == 360 else {**sample.searching(time.time()), "running": False}
+    )
+    page, watch = await tab(box, width=width, scheme=scheme)
+    answer = await page.goto(box.url + PAGES[name])
+    assert answer.status == 200
+    assert await page.locator("h1").count() == 1
+    assert await fits(page)
+    assert await violations(page) == []
+    small = await page.evaluate(
+        """() => [...document.querySelectorAll("button:not(.link), .button, nav a, input, select, textarea")]
+        .filter(e => !["hidden", "checkbox"].includes(e.type) && !e.hidden)
+        .filter(e => e.offsetParent && e.getBoundingClientRect().height < 44).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert small == [], "targets under 44 px"
+    await page.screenshot(path=screenshots / f"{name}-{width}-{scheme}.png", full_page=True)
+    assert watch.errors == []
+    assert watch.strays == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("name", PAGES)
+async def test_page_without_script(
+    box: Page, tab: Callable[..., Any], screenshots: Path, name: str, width: int
+):
+    box.stand.scan = sample.searching(time.time())
+    page, watch = await tab(box, width=width, script=False)
+    await page.goto(box.url + PAGES[name])
+    assert await page.locator("h1").is_visible()
+    await page.screenshot(path=screenshots / f"{name}-{width}-noscript.png", full_page=True)
+    assert watch.errors == []
+    assert watch.strays == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("path", ["/login", "/printers/nobody"])
+async def test_login_and_error(box: Page, tab: Callable[..., Any], path: str, width: int, scheme: str):
+    page, watch = await tab(box, width=width, scheme=scheme, visitor=path == "/login")
+    await page.goto(box.url + path)
+    assert await fits(page)
+    assert await violations(page) == []
+    assert watch.strays == []
+
+
+async def test_keyboard_reaches_the_content_first(box: Page, tab: Callable[..., Any]):
+    page, _ = await tab(box)
+    await page.goto(box.url + "/printers")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+async def test_search_goes_on_without_reloading(box: Page, tab: Callable[..., Any]):
+    box.stand.scan = sample.searching(time.time())
+    page, watch = await tab(box, language="en-GB")
+    await page.goto(box.url + "/printers/search")
+    await page.evaluate("window.same = true")
+    assert await page.locator("progress").get_attribute("value") == "131"
+    box.stand.scan = {**box.stand.scan, "asked": 200}
+    await page.locator("progress[value='200']").wait_for(timeout=8000)
+    assert await page.locator("#say").text_content() == "2 printers found so far"
+    box.stand.scan = {**box.stand.scan, "asked": 254, "running": False, "finished": box.stand.scan["started"]}
+    await page.get_by_role("heading", name="Last search").wait_for(timeout=8000)
+    assert await page.locator("#say").text_content() == "The search has ended: 2 printers found."
+    assert await page.get_by_role("link", name="Search again").is_visible()
+    assert await page.evaluate("window.same"), "it was never reloaded"
+    assert watch.errors == []
+
+
+async def test_search_goes_on_without_script(box: Page, tab: Callable[..., Any]):
+    box.stand.scan = sample.searching(time.time())
+    page, _ = await tab(box, script=False)
+    await page.goto(box.url + "/printers/search")
+    box.stand.scan = {**box.stand.scan, "asked": 201}
+    await page.locator("progress[value='201']").wait_for(timeout=9000)
+
+
+async def test_script_is_small(box: Page):
+    script = Path(__file__).parents[2] / "appliance/webui/static/app.js"
+    assert len(script.read_text().splitlines()) <= 60

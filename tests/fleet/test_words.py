@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values in words."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from appliance.model.reading import Reading, Supply
+from contract.samples import EXAMPLES
+from fleet.store import Box
+from fleet.web import words
+
+NOW = 1_795_262_400.0
+
+
+def _supply(**changes: object) -> Supply:
+    example = EXAMPLES["reading"]
+    assert isinstance(example, Reading)
+    return msgspec.structs.replace(example.supplies[0], **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "short"),
+    [
+        ({}, "64\u202f%", "64\u202f%"),
+        ({"basis": "coarse"}, "about 64\u202f%", "≈64\u202f%"),
+        ({"percent": None, "basis": "some"}, "some left", "some"),
+        ({"percent": None, "basis": "some", "class_": "receptacleThatIsFilled"}, "some space", "some"),
+        ({"percent": None, "basis": "unknown"}, "not told", "–"),
+        ({"percent": 0}, "0\u202f%", "0\u202f%"),
+    ],
+)
+def test_levels_claim_no_more_than_the_printer(changes: dict[str, object], level: str, short: str) -> None:
+    supply = _supply(**changes)
+    assert words.level(supply) == level
+    assert words.short_level(supply) == short
+    assert ("<rect" in words.bar(supply)) == (supply.percent is not None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (-1, "no limit"), (-2, "–"), (-3, "some"), (-7, "–"), (0, "0"), (12345, "12\u202f345")],
+)
+def test_amounts(value: int | None, text: str) -> None:
+    assert words.amount(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (-1, "–"),
+        (0, "0\u202fB"),
+        (1536, "1.5\u202fKiB"),
+        (536870912, "512\u202fMiB"),
+        (2**60, "1048576\u202fTiB"),
+    ],
+)
+def test_octets(value: int | None, text: str) -> None:
+    assert words.octets(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "just now"),
+        (61, "1 min ago"),
+        (3_700, "1 h ago"),
+        (86_500, "1 day ago"),
+        (9e6, "104 days ago"),
+        (-999, "in the future"),
+    ],
+)
+def test_ages(seconds: float, text: str) -> None:
+    from appliance.model.clock import rfc3339
+
+    assert words.ago(rfc3339(NOW - seconds), NOW) == text
+
+
+def test_keywords() -> None:
+    assert words.keyword("serviceRequested") == "Service requested"
+    assert words.keyword("light_cyan") == "Light cyan"
+    assert words.keyword(None) == ""
+    assert words.meter_name("total.full_color") == "Total, full color"
+    assert words.short_name(_supply(type="wasteToner", color="black")) == "Waste toner"
+    assert words.short_name(_supply()) == "Cyan"
+
+
+@pytest.mark.parametrize(
+    ("online", "heard", "word"),
+    [
+        (True, 10, "Online"),
+        (True, 1_000, "Silent"),
+        (False, 10, "Offline"),
+        (None, 10, "Not announced"),
+        (True, None, "Silent"),
+    ],
+)
+def test_boxes_are_judged_by_what_was_heard(online: bool | None, heard: float | None, word: str) -> None:
+    from appliance.model.clock import rfc3339
+
+    box = Box(
+        box="PL-1",
+        first_heard="",
+        last_heard=None if heard is None else rfc3339(NOW - heard),
+        online=online,
+        online_since=None,
+        version=None,
+        heartbeat=None,
+        heartbeat_heard=None,
+        duplicates=0,
+        refused=0,
+        printers=0,
+        missing=0,
+    )
+    assert words.box_mark(box, NOW).word == word
+
+
+def test_a_chart_needs_two_points_and_survives_a_meter_that_stands_still() -> None:
+    assert words.chart([(NOW, 5)], "Total") == ""
+    assert "<polyline" in words.chart([(NOW, 5), (NOW, 5)], "Total")
+    many = words.chart([(NOW + n, n) for n in range(5_000)], "<b>")
+    assert many.count(",") < 1_500
+    assert "&lt;b&gt;" in many
