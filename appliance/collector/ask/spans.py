@@ -23,6 +23,8 @@ MOST_FAILS = 4
 FAR = 0x7FFF_FFFF
 """An index behind all rows, in an arc that agents with signed arithmetic can read."""
 
+MOST_ARC = 0xFFFF_FFFF
+
 Key = tuple[int, ...]
 
 
@@ -43,7 +45,9 @@ class Span:
 
 def after(root: Key) -> Key:
     """The first OID behind everything under `root`."""
-    return (*root[:-1], root[-1] + 1)
+    while root and root[-1] >= MOST_ARC:
+        root = root[:-1]
+    return (*root[:-1], root[-1] + 1) if root else (3,)
 
 
 class Spans:
@@ -108,7 +112,8 @@ class Spans:
 
     def _cut(self, span: Span, table: Key, column: int) -> None:
         index = self._index(span)
-        edges = [e for k in range(1, AHEAD + 1) if (e := (*table, column + k)) < span.high]
+        ahead = range(column + 1, min(column + AHEAD, MOST_ARC) + 1)
+        edges = [e for c in ahead if (e := (*table, c)) < span.high]
         if index is None or not edges:
             return
         # Each starts at the far end of the column before its own, or an object named by the edge alone would be lost.
