@@ -22,9 +22,11 @@ from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S
 from appliance.webui.pages.printers import page_number
+from appliance.webui.vocabulary import MARKING
 
 DAYS = 30
 POINTS = 90
+LINES = 6
 RAW_HERE = 120
 RAW_PAGE = 200
 
@@ -230,7 +232,8 @@ def _stored(
 ]:
     reading = readings.latest(db, printer_id)
     supplies = {}
-    for supply in (reading.supplies if reading else [])[:8]:
+    every = reading.supplies if reading else []
+    for supply in ([s for s in every if s.type in MARKING] or every)[:LINES]:
         series = readings.supply_series(db, printer_id, supply.index, since)
         points = thin([(clock.unix(at), float(v)) for at, v in series if v is not None])
         if len(points) >= 2:
