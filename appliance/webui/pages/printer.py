@@ -135,6 +135,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
     printer, reading, raw, past = await run(request, _stored, request.match_info["id"], clock.rfc3339(since))
     if printer is None:
         raise Refused(404, "no-such-printer")
+    collector = await request.app[BOX].services.collector()
     state, words = problems.printer_state(t, printer, reading)
     values = raw_values(raw[1][:RAW_HERE]) if raw else []
     done = _DONE.get(request.query.get("done", ""))
@@ -154,6 +155,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
         "raw_count": len(raw[1]) if raw else 0,
         "flash": t.gettext(done) if done else "",
         "wrong": "",
+        "budget": None if isinstance(collector, PlatenError) else collector.budget,
         "name_typed": printer.name or "",
         "location_typed": printer.location or "",
         "trouble": errors.tell_error(t, PlatenError(printer.last_error_text or "", code=printer.last_error))
