@@ -30,7 +30,8 @@ PRINTER_MIB = ("1.3.6.1.2.1.43.5.1.1.1", "1.3.6.1.2.1.43.10.2.1.4", "1.3.6.1.2.1
 
 class Visit(NamedTuple):
     """`reading` holds only the sections that were read, with their times; `plan` is the very plan that was given
-    where nothing about it changed; `raw` is what the printer answered; `replanned`: it was walked."""
+    where nothing about it changed; `raw` is everything a first read or a full poll brought, and empty after a short
+    one; `replanned`: it was walked."""
 
     reading: Reading
     plan: Plan
@@ -147,7 +148,8 @@ async def poll(
     reading = msgspec.structs.replace(
         reading, traffic=asker.traffic, notes=[*reading.notes, *notes], alerts=alerts, meters=meters
     )
-    return Visit(reading, _next_plan(plan, raw, walked, reading, asker), raw, False)
+    made = _next_plan(plan, raw, walked, reading, asker)
+    return Visit(reading, made, raw if kind == "full" else [], False)
 
 
 async def _again(asker: Asker, plan: Plan, profiles: Profiles, now: Stamp, *, settled: bool) -> Visit:

@@ -46,13 +46,14 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class Source(_Table, frozen=True, kw_only=True):
     """One value: `oid`, how to `decode` it (extract.DECODERS), which `key` of what that gives; group 1 of
-    `pattern` for texts; numbers are divided by `divide`."""
+    `pattern` for texts; numbers are divided by `divide`. `coarse`: a gauge of few steps."""
 
     oid: str
     decode: str = "plain"
     key: list[str] = []
     pattern: str | None = None
     divide: int = 1
+    coarse: bool = False
 
 
 class Match(_Table, frozen=True, kw_only=True):

@@ -87,12 +87,17 @@ def _singles(values: Values, profile: Profile, model: str | None) -> list[Supply
             continue
         if rule.unless and re.search(rule.unless, model or ""):
             continue
-        level = next((n for s in rule.level if (n := sources.raw_number(values, s)) is not None), None)
         capacity = (
             sources.number(values, rule.capacity) if isinstance(rule.capacity, Source) else rule.capacity
         )
-        if level is not None:
-            found.append(_made(rule, profile, f"{profile.name}.{number}", rule.description, level, capacity))
+        for source in rule.level:
+            level = sources.raw_number(values, source)
+            if level is not None:
+                made = _made(rule, profile, f"{profile.name}.{number}", rule.description, level, capacity)
+                if source.coarse and made.basis == "measured":
+                    made = msgspec.structs.replace(made, basis="coarse")
+                found.append(made)
+                break
     return found
 
 

@@ -12,6 +12,9 @@ from appliance.model.reading import Note
 
 Index = tuple[int, ...]
 
+MOST_ROWS = 200
+"""No printer has more alerts, trays or supplies; an agent that claims so fills no disk."""
+
 
 class Values:
     """Varbinds by OID. A value that is not of the type asked for counts as absent and leaves a Note: one bad
@@ -84,8 +87,11 @@ class Values:
         yield from found
 
     def indices(self, entry: str) -> list[Index]:
-        """Indices of the rows below a table's entry (every column contributes), in order."""
-        return sorted({rest[1:] for rest, _ in self.under(entry) if len(rest) > 1})
+        """Indices of the rows below a table's entry (every column contributes), in order; MOST_ROWS at the most."""
+        found = sorted({rest[1:] for rest, _ in self.under(entry) if len(rest) > 1})
+        if len(found) > MOST_ROWS:
+            self.note("table-cut", f"{entry} has {len(found)} rows; the first {MOST_ROWS} are shown")
+        return found[:MOST_ROWS]
 
     def note(self, code: str, sentence: str) -> None:
         if len(self.notes) < 32:

@@ -169,6 +169,8 @@ def test_brothers_percentages(read: Read, profiles: Profiles) -> None:
         profile=profiles.get("brother"),
     ).supplies
     assert [(s.type, s.color, s.percent) for s in found] == [("toner", "black", 72), ("opc", None, 88)]
+    [coarse] = read(f"{table}|4x|8101040000005041" + "010103ff", profile=profiles.get("brother")).supplies
+    assert (coarse.percent, coarse.basis) == (80, "coarse")
     ink = read(
         "private.2435.2.3.9.1.1.7.0|4|MFG:Brother;MDL:DCP-J132W;",
         f"{table}|4x|4101040000245431010400000001" + "6f010400001bbc" + "ff",
@@ -177,3 +179,9 @@ def test_brothers_percentages(read: Read, profiles: Profiles) -> None:
     assert [(s.type, s.percent) for s in ink] == [
         ("inkCartridge", 71)
     ]  # an inkjet's drum record means nothing
+
+
+def test_a_table_without_end_is_cut(read: Read) -> None:
+    found = read("\n".join(f"supply.9.1.{n}|2|5" for n in range(1, 400)))
+    assert len(found.supplies) == 200
+    assert "table-cut" in {n.code for n in found.notes}
