@@ -7,10 +7,13 @@ import asyncio
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -233,6 +236,58 @@ def test_a_damaged_database_is_named_and_kept(tmp_path: Path) -> None:
     one_line(platen("settings", "--state", str(tmp_path), status=70), "database-damaged")
     one_line(platen("run", "--state", str(tmp_path), status=70), "database-damaged")
     assert (tmp_path / "platen.db").read_bytes() == b"garbage" * 1000
+
+
+# --- run ---
+
+
+def test_run(free_address: str) -> None:
+    """The box's services on this machine: page, setup code, status, one at a time, an orderly end."""
+    state = Path(tempfile.mkdtemp(prefix="pr"))
+    words = ("--state", str(state))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    platen("settings", "set", "discovery.ranges", free_address, *words)
+    platen("settings", "set", "snmp.port", "1", *words)
+    box = subprocess.Popen(
+        [sys.executable, "-m", "appliance.cli", "run", *words, "--listen", f"127.0.0.1:{port}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert box.stdout is not None
+        said = "".join(iter(box.stdout.readline, "Ctrl-C stops it.\n"))
+        assert f"http://127.0.0.1:{port}/" in said
+        code = (state / "identity" / "setup-code").read_text().strip()
+        assert code in said
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            assert answer.status == 200
+        assert "Printers  0" in platen("status", *words).stdout
+        assert json.loads(platen("status", "--json", *words).stdout)["uplink"]["state"] == "off"
+        one_line(platen("run", *words, status=1), "already-running")
+        box.send_signal(signal.SIGINT)
+        out, err = box.communicate(timeout=30)
+        assert box.returncode == 0, err
+        assert "Traceback" not in out + err
+        assert code not in err
+        one_line(platen("status", *words, status=1), "service-down")
+        assert [p.name for p in (state / "run").iterdir()] == []
+    finally:
+        box.kill()
+        box.wait()
+        shutil.rmtree(state)
+
+
+def test_run_on_a_taken_port(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = platen("run", "--quiet", "--state", str(tmp_path / "s"), "--listen", listen, status=70)
+    assert done.stderr.splitlines()[-1].startswith("platen: service-failed: webui ended with status ")
+    assert listen in done.stderr
 
 
 # --- targets ---

@@ -217,7 +217,7 @@ def test_kill_anything_at_any_time(start: Callable[..., Demo], state: Path, seed
             wait_for(lambda name=name: name in demo.children())  # type: ignore[misc]
             os.kill(demo.children()[name], signal.SIGKILL)
     demo.until(f"All {lan.printers()} printers stand on both pages")
-    assert set(demo.children()) == set(NAMES)
+    wait_for(lambda: set(demo.children()) == set(NAMES))
     time.sleep(moments.uniform(1, 4))
     quiet(state)
     found: list[Difference] = []
