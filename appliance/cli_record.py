@@ -59,7 +59,9 @@ _RULES: dict[str, Action] = {
     "1.3.6.1.2.1.43.16.5.1.2": "mask",  # prtConsoleDisplayBufferText: "printing letter.doc of Meier"
     "1.3.6.1.4.1.2699.1.2": "mask",  # PWG Port Monitor MIB; the Job Monitoring MIB beside it is left out
 }
-_IDENTIFYING = ("1.3.6.1.2.1.1.4", "1.3.6.1.2.1.1.5", "1.3.6.1.2.1.1.6", "1.3.6.1.2.1.43.5.1.1.16")
+_IDENTIFYING = ("1.3.6.1.2.1.1.4", "1.3.6.1.2.1.1.5", "1.3.6.1.2.1.1.6")
+_PRINTER_NAME = "1.3.6.1.2.1.43.5.1.1.16"
+_DEVICE_DESCR = "1.3.6.1.2.1.25.3.2.1.3"
 _SERIALS = ("1.3.6.1.2.1.43.5.1.1.17",)
 _PHYS_ADDRESS = "1.3.6.1.2.1.2.2.1.6"
 _SERIAL_STAYS = 3
@@ -154,10 +156,13 @@ def _secrets(varbinds: Sequence[Varbind], address: str) -> list[tuple[bytes, byt
         if len(value) >= _SHORTEST:
             found[value] = replacement
 
+    models = [v for o, _, v in varbinds if under(o, _DEVICE_DESCR) and isinstance(v, bytes)]
     for oid, _, value in varbinds:
         if not isinstance(value, bytes):
             continue
-        if any(under(oid, o) for o in _IDENTIFYING):
+        # Left as it was made, prtGeneralPrinterName is the model, which is no secret.
+        named = under(oid, _PRINTER_NAME) and not any(value.strip(b"\0 ") in model for model in models)
+        if named or any(under(oid, o) for o in _IDENTIFYING):
             note(value, _masked(value.strip(b"\0 ")))
         elif any(under(oid, o) for o in _SERIALS):
             text = value.strip(b"\0 ")
