@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.cli_record import redact, rules_of
+from appliance.cli_record import patterns_of, redact, rules_of
 from appliance.collector.read.profile import load_profiles
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.value import (
@@ -83,6 +83,23 @@ def test_serial_inside_a_device_id() -> None:
     assert done.varbinds[0].value == b"MFG:Brother;MDL:HL-L6400DW;CMD:PJL;SN:E78000x0x000000;"
 
 
+def test_serial_inside_another_text() -> None:
+    """A pattern's group is found in that object, and then everywhere."""
+    done = redact(
+        [text("1.3.6.1.2.1.1.1.0", "Printer X, S/N 4711XYZ99, ready"), text(f"{KYOCERA}.5.0", "4711xyz99")],
+        vendor_tree=KYOCERA,
+        read={f"{KYOCERA}.5.0": "keep"},
+        patterns=[("1.3.6.1.2.1.1.1.0", r"S/N (\w+)")],
+    )
+    assert [v.value for v in done.varbinds] == [b"Printer X, S/N 4710xxx00, ready", b"4710xxx00"]
+
+
+def test_profiles_leave_sys_descr_alone() -> None:
+    profiles = load_profiles()
+    assert rules_of(profiles).get("1.3.6.1.2.1.1.1.0", "keep") == "keep"
+    assert patterns_of(profiles)
+
+
 def test_the_vendors_tree() -> None:
     found = kept(
         Varbind(f"{KYOCERA}.1.1.0", COUNTER32, 4711),
@@ -120,10 +137,10 @@ def test_profiles_keep_what_they_read_but_for_identity() -> None:
     assert "keep" in rules.values()
     for profile in load_profiles().by_name.values():
         for source in profile.printer.serial:
-            if source.decode == "plain":
+            if source.decode == "plain" and source.pattern is None:
                 assert rules[source.oid] == "tail", profile.name
         for source in profile.printer.hostname + profile.printer.location:
-            if source.decode == "plain":
+            if source.decode == "plain" and source.pattern is None:
                 assert rules[source.oid] == "blank", profile.name
 
 
