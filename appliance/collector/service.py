@@ -24,11 +24,11 @@ from appliance.collector.read.profile import Profiles, load_profiles
 from appliance.collector.roster import Known, Roster
 from appliance.collector.schedule import Due, Kind, Schedule
 from appliance.collector.search import Hit, read_first
-from appliance.collector.visit import PrinterExchanged, Visit, poll
+from appliance.collector.visit import Visit, poll
 from appliance.collector.writer import Writer
 from appliance.host import clock, notify
 from appliance.model.clock import Stamp, rfc3339, unix
-from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, StoreError
+from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, PrinterExchanged, StoreError
 from appliance.model.reading import Traffic
 from appliance.model.settings import Value
 from appliance.model.targets import Span

@@ -18,7 +18,7 @@ from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
 from appliance.collector.read.values import Values
 from appliance.collector.wire.value import MISSING, NO_SUCH_INSTANCE, NO_SUCH_OBJECT, Varbind, oid_key, under
 from appliance.model.clock import Stamp
-from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter
+from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter, PrinterExchanged
 from appliance.model.meters import order
 from appliance.model.reading import SECTIONS, Alert, Meter, Note, Reading
 
@@ -37,13 +37,6 @@ class Visit(NamedTuple):
     plan: Plan
     raw: list[Varbind]
     replanned: bool
-
-
-class PrinterExchanged(BadReply):
-    """Another printer answers at this address than the plan was made for."""
-
-    code = "printer-exchanged"
-    default_hint = "It is identified anew"
 
 
 async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -20,7 +19,7 @@ from appliance.model.errors import StoreError
 from appliance.model.messages import Record, Severity
 from appliance.model.reading import Reading, difference
 from appliance.store import events, outbox, printers, readings
-from appliance.store.database import transaction
+from appliance.store.database import Connection, transaction
 from appliance.store.printers import Printer
 from appliance.store.worker import Worker
 
@@ -164,7 +163,7 @@ class Writer:
 
 
 def _write(
-    db: sqlite3.Connection, box: str, batch: Batch, told: dict[str, Told], confirm_s: float
+    db: Connection, box: str, batch: Batch, told: dict[str, Told], confirm_s: float
 ) -> dict[str, Told]:
     """All of the batch or nothing; what is known of its printers afterwards."""
     told = dict(told)
@@ -187,7 +186,7 @@ def _write(
 
 
 def _write_reading(
-    db: sqlite3.Connection, taken: Taken, known: Told | None, confirm_s: float
+    db: Connection, taken: Taken, known: Told | None, confirm_s: float
 ) -> tuple[Record | None, Told]:
     """What the dealer is to hear, and what is known then. Nothing new is only reported now and then."""
     printer, stamp, reading = taken.printer, taken.stamp, taken.reading

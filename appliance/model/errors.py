@@ -13,6 +13,7 @@ PlatenError
 │   ├── NotAPrinter            not-a-printer
 │   ├── AccessRefused          access-refused  wrong SNMPv3 user, key or context
 │   └── BadReply               bad-reply       malformed, looping or lying agent
+│       └── PrinterExchanged   printer-exchanged  another printer is at this address now
 ├── StoreError                 exit 70: the box's own database
 │   ├── DatabaseDamaged        database-damaged
 │   ├── DatabaseNewer          database-newer
@@ -107,6 +108,11 @@ class AccessRefused(PrinterError):
 class BadReply(PrinterError):
     code = "bad-reply"
     default_hint = "A recording of this device helps: 'platen record'"
+
+
+class PrinterExchanged(BadReply):
+    code = "printer-exchanged"
+    default_hint = "It is identified anew"
 
 
 class StoreError(PlatenError):

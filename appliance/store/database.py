@@ -25,6 +25,9 @@ from appliance.store import migrate
 Database = sqlite3.Connection
 """What the functions of this package take; for those who hand it on without using it themselves."""
 
+Connection = sqlite3.Connection
+"""What every function of this package takes, for the annotations of those who call it through a Worker."""
+
 APPLICATION_ID = 0x504C544E
 """In the file's header: a database of this program ("PLTN")."""
 

@@ -15,11 +15,11 @@ from appliance.collector.ask.replay import ReplayAsker
 from appliance.collector.ask.snmp import SnmpAsker
 from appliance.collector.read.plan import Plan
 from appliance.collector.read.profile import BUILT_IN, Profiles, load_profiles
-from appliance.collector.visit import PrinterExchanged, Visit, first_read, poll
+from appliance.collector.visit import Visit, first_read, poll
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.value import COUNTER32, INTEGER, OCTET_STRING, TIME_TICKS, Varbind, under
 from appliance.model.clock import Stamp
-from appliance.model.errors import BadReply, NoAnswer, NotAPrinter
+from appliance.model.errors import BadReply, NoAnswer, NotAPrinter, PrinterExchanged
 from appliance.model.reading import SECTIONS, Reading, Traffic, merge
 from appliance.simulate.command import load
 from appliance.simulate.server import Server
