@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +59,9 @@ _RULES: dict[str, Action] = {
     "1.3.6.1.2.1.43.16.5.1.2": "mask",  # prtConsoleDisplayBufferText: "printing letter.doc of Meier"
     "1.3.6.1.4.1.2699.1.2": "mask",  # PWG Port Monitor MIB; the Job Monitoring MIB beside it is left out
 }
-_IDENTIFYING = ("1.3.6.1.2.1.1.4", "1.3.6.1.2.1.1.5", "1.3.6.1.2.1.1.6", "1.3.6.1.2.1.43.5.1.1.16")
+_IDENTIFYING = ("1.3.6.1.2.1.1.4", "1.3.6.1.2.1.1.5", "1.3.6.1.2.1.1.6")
+_PRINTER_NAME = "1.3.6.1.2.1.43.5.1.1.16"
+_DEVICE_DESCR = "1.3.6.1.2.1.25.3.2.1.3"
 _SERIALS = ("1.3.6.1.2.1.43.5.1.1.17",)
 _PHYS_ADDRESS = "1.3.6.1.2.1.2.2.1.6"
 _SERIAL_STAYS = 3
@@ -84,15 +86,17 @@ def redact(
     vendor_tree: str | None,
     address: str = "",
     read: Mapping[str, Action] | None = None,
+    patterns: Collection[tuple[str, str]] = (),
 ) -> Redacted:
     """Without what tells whose printer this is. `vendor_tree` is the enterprise's OID; below it texts are masked
-    but for what `read` says of the OIDs that profiles read (`rules_of`)."""
+    but for what `read` says of the OIDs that profiles read (`rules_of`). Group 1 of `patterns`, each for one
+    OID, is a serial number or the like within a longer text (`patterns_of`)."""
     given = sorted(varbinds, key=lambda v: oid_key(v.oid))
     rules: dict[str, Action] = _RULES | dict(read or {})
     if vendor_tree:
         rules.setdefault(vendor_tree, "mask")
     rules |= {o: a for o, a in _RULES.items() if a != "keep"}  # a profile reads serial numbers too
-    secret = _secrets(given, address)
+    secret = _secrets(given, address, patterns)
     kept: list[Varbind] = []
     changed: dict[str, str] = {}
     dropped = 0
@@ -144,7 +148,9 @@ def _masked(value: bytes) -> bytes:
     return re.sub(rb"[0-9]", b"0", re.sub(rb"[A-Za-z]", b"x", value))
 
 
-def _secrets(varbinds: Sequence[Varbind], address: str) -> list[tuple[bytes, bytes]]:
+def _secrets(
+    varbinds: Sequence[Varbind], address: str, patterns: Collection[tuple[str, str]]
+) -> list[tuple[bytes, bytes]]:
     """(text, replacement) of everything that is blanked where it stands by itself, for where it is
     repeated."""
     found: dict[bytes, bytes] = {}
@@ -154,10 +160,13 @@ def _secrets(varbinds: Sequence[Varbind], address: str) -> list[tuple[bytes, byt
         if len(value) >= _SHORTEST:
             found[value] = replacement
 
+    models = [v for o, _, v in varbinds if under(o, _DEVICE_DESCR) and isinstance(v, bytes)]
     for oid, _, value in varbinds:
         if not isinstance(value, bytes):
             continue
-        if any(under(oid, o) for o in _IDENTIFYING):
+        # Left as it was made, prtGeneralPrinterName is the model, which is no secret.
+        named = under(oid, _PRINTER_NAME) and not any(value.strip(b"\0 ") in model for model in models)
+        if named or any(under(oid, o) for o in _IDENTIFYING):
             note(value, _masked(value.strip(b"\0 ")))
         elif any(under(oid, o) for o in _SERIALS):
             text = value.strip(b"\0 ")
@@ -167,6 +176,11 @@ def _secrets(varbinds: Sequence[Varbind], address: str) -> list[tuple[bytes, byt
             for between in ("", ":", "-"):
                 written = between.join(f"{b:02x}" for b in value).encode()
                 note(written, between.join(f"{b:02x}" for b in value[:3] + bytes(3)).encode())
+    texts = {oid: value.decode("latin-1") for oid, _, value in varbinds if isinstance(value, bytes)}
+    for oid, pattern in patterns:
+        if oid in texts and (match := re.search(pattern, texts[oid])) is not None:
+            inside = (match[match.lastindex or 0] or "").encode("latin-1")
+            note(inside, inside[:_SERIAL_STAYS] + _masked(inside[_SERIAL_STAYS:]))
     if address and "." in address:
         note(address.encode(), b"0.0.0.0")
     return sorted(found.items(), key=lambda pair: -len(pair[0]))
@@ -234,7 +248,14 @@ async def _record(args: argparse.Namespace) -> int:
     host, port = query.split_port(args.host)
     address = await asyncio.to_thread(query.resolve, host, port)
     varbinds, vendor_tree = await _walk_first(query.askers(args, address, port))
-    done = redact(varbinds, vendor_tree=vendor_tree, address=address, read=rules_of(load_profiles()))
+    profiles = load_profiles()
+    done = redact(
+        varbinds,
+        vendor_tree=vendor_tree,
+        address=address,
+        read=rules_of(profiles),
+        patterns=patterns_of(profiles),
+    )
     if args.preview:
         _show(done)
     if args.output:
@@ -310,10 +331,29 @@ def rules_of(profiles: Profiles) -> dict[str, Action]:
             (who.serial + who.fallback_serial + who.mac, "tail"),
             (who.hostname + who.location + who.asset_number, "blank"),
         ]
-        # An encoded one is kept whole, or nothing in it could be read; `redact` looks for the serial number inside.
-        rules |= {s.oid: action for sources, action in found for s in sources if s.decode == "plain"}
+        # One inside another text is kept, or nothing of it could be read; `patterns_of` finds it there.
+        for sources, action in found:
+            rules |= {s.oid: action for s in sources if s.decode == "plain" and s.pattern is None}
         rules |= dict.fromkeys(profile.display, "mask")
     return rules
+
+
+def patterns_of(profiles: Profiles) -> set[tuple[str, str]]:
+    """(OID, regular expression) of identity that profiles find inside longer texts."""
+    found = set()
+    for profile in profiles.by_name.values():
+        who = profile.printer
+        for source in (
+            *who.serial,
+            *who.fallback_serial,
+            *who.mac,
+            *who.hostname,
+            *who.location,
+            *who.asset_number,
+        ):
+            if source.pattern is not None and source.decode == "plain":
+                found.add((source.oid, source.pattern))
+    return found
 
 
 def _show(done: Redacted) -> None:

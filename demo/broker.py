@@ -54,7 +54,8 @@ def configuration(folder: Path, *, host: str, port: int, user: str | None, tls: 
     """mosquitto.conf(5). `tls` is the lowest version; `user` whom to become, where root starts it."""
     lines = [
         "# Generated.",
-        "per_listener_settings true",
+        # Not per_listener_settings: with it, Mosquitto 2.0.21 never publishes a delayed will, because the client that
+        # has gone has no listener any more whose rules would allow it.
         f"listener {port} {host}",
         "allow_anonymous false",
         f"cafile {folder}/ca.crt",

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.cli_record import redact, rules_of
+from appliance.cli_record import patterns_of, redact, rules_of
 from appliance.collector.read.profile import load_profiles
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.value import (
@@ -22,6 +27,7 @@ from appliance.collector.wire.value import (
     oid_key,
 )
 
+RECORDING = Path(__file__).parent / "printers" / "kyocera-taskalfa-3554ci" / "walk.snmprec"
 KYOCERA = "1.3.6.1.4.1.1347"
 SERIAL = "1.3.6.1.2.1.43.5.1.1.17.1"
 
@@ -77,6 +83,23 @@ def test_serial_inside_a_device_id() -> None:
     assert done.varbinds[0].value == b"MFG:Brother;MDL:HL-L6400DW;CMD:PJL;SN:E78000x0x000000;"
 
 
+def test_serial_inside_another_text() -> None:
+    """A pattern's group is found in that object, and then everywhere."""
+    done = redact(
+        [text("1.3.6.1.2.1.1.1.0", "Printer X, S/N 4711XYZ99, ready"), text(f"{KYOCERA}.5.0", "4711xyz99")],
+        vendor_tree=KYOCERA,
+        read={f"{KYOCERA}.5.0": "keep"},
+        patterns=[("1.3.6.1.2.1.1.1.0", r"S/N (\w+)")],
+    )
+    assert [v.value for v in done.varbinds] == [b"Printer X, S/N 4710xxx00, ready", b"4710xxx00"]
+
+
+def test_profiles_leave_sys_descr_alone() -> None:
+    profiles = load_profiles()
+    assert rules_of(profiles).get("1.3.6.1.2.1.1.1.0", "keep") == "keep"
+    assert patterns_of(profiles)
+
+
 def test_the_vendors_tree() -> None:
     found = kept(
         Varbind(f"{KYOCERA}.1.1.0", COUNTER32, 4711),
@@ -114,10 +137,10 @@ def test_profiles_keep_what_they_read_but_for_identity() -> None:
     assert "keep" in rules.values()
     for profile in load_profiles().by_name.values():
         for source in profile.printer.serial:
-            if source.decode == "plain":
+            if source.decode == "plain" and source.pattern is None:
                 assert rules[source.oid] == "tail", profile.name
         for source in profile.printer.hostname + profile.printer.location:
-            if source.decode == "plain":
+            if source.decode == "plain" and source.pattern is None:
                 assert rules[source.oid] == "blank", profile.name
 
 
@@ -155,3 +178,56 @@ def test_recordings_still_read_after_it(walk: Path, tmp_path: Path) -> None:
         if len(secret) >= 6 and secret.strip(b"0xX"):
             assert [v.oid for v in after.values() if isinstance(v.value, bytes) and secret in v.value] == []
     assert any(v.tag == OBJECT_IDENTIFIER for v in after.values())
+
+
+@pytest.fixture
+def printer() -> Iterator[str]:
+    """A simulated printer's HOST:PORT."""
+    words = [
+        sys.executable,
+        "-m",
+        "appliance.simulate",
+        f"{RECORDING}",
+        "--listen",
+        f"127.61.{os.getpid() % 250}.1:0",
+    ]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    yield child.stdout.readline().split("listening at ")[1].split(",")[0]
+    child.kill()
+    child.wait()
+
+
+def platen(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "appliance.cli", *words], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_command(printer: str, tmp_path: Path) -> None:
+    """What was recorded over the wire replays as the same printer, without what tells whose it is."""
+    file = tmp_path / "one.snmprec"
+    shown = platen("record", printer, "--preview")
+    assert (shown.returncode, file.exists()) == (0, False), shown.stderr
+    assert "[blank]" in shown.stdout
+    done = platen("record", printer, "-o", str(file))
+    assert done.returncode == 0, done.stderr
+    again = platen("record", printer, "-o", str(file))
+    assert (again.returncode, again.stderr.split(":")[1]) == (2, " bad-usage")
+    before = json.loads(platen("query", printer, "--json").stdout)
+    after = json.loads(platen("query", "--walk", str(file), "--json").stdout)
+    for same in ("status", "meters", "supplies", "inputs", "outputs", "covers"):
+        if same != "status":
+            assert after[same] == before[same], same
+    assert after["printer"]["model"] == before["printer"]["model"]
+    for secret in ("serial", "hostname", "location", "contact", "mac"):
+        assert before["printer"][secret], secret
+        assert before["printer"][secret] not in file.read_text()
+        assert after["printer"][secret] != before["printer"][secret]
+
+
+def test_nobody_to_record(tmp_path: Path) -> None:
+    done = platen("record", f"127.61.{os.getpid() % 250}.9:1", "-o", str(tmp_path / "x"), "--timeout", "0.1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("platen: no-answer: ")
+    assert not (tmp_path / "x").exists()

@@ -36,6 +36,9 @@ MOST_CLIENTS = 32
 IDLE_S = 60.0
 """A connection that sends nothing whole for so long, or does not fetch its answer, is closed."""
 
+REFUSED_S = 1.0
+"""One that will be refused has so long to say what it wanted."""
+
 log = logging.getLogger(__name__)
 
 
@@ -81,24 +84,17 @@ class Server:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        uid = _peer_uid(writer.get_extra_info("socket"))
-        if uid not in self._uids:
-            log.warning("uid %d may not use %s", uid, self.path.name)
-            await _send(
-                writer, _error(AccessDenied("This user may not control the service", hint="Use sudo"))
-            )
-            return
-        if len(self._connections) > MOST_CLIENTS:
-            await _send(
-                writer, _error(ServiceDown("Too many clients at once", hint="Try again", code="service-busy"))
-            )
-            return
+        refusal = self._refusal(writer)
         while True:
             try:
-                async with asyncio.timeout(IDLE_S):
+                async with asyncio.timeout(IDLE_S if refusal is None else REFUSED_S):
                     line = await reader.readuntil(b"\0")
             except asyncio.LimitOverrunError:
                 await _send(writer, _error(PlatenError("The message is too large", code="bad-message")))
+                return
+            if refusal is not None:
+                # Only now: what is closed with octets unread is reset, and the answer with it.
+                await _send(writer, _error(refusal))
                 return
             try:
                 call = msgspec.json.decode(memoryview(line)[:-1], type=_Call)
@@ -108,6 +104,15 @@ class Server:
             answer = await self._answer(call)
             if not call.oneway:
                 await _send(writer, answer)
+
+    def _refusal(self, writer: asyncio.StreamWriter) -> PlatenError | None:
+        uid = _peer_uid(writer.get_extra_info("socket"))
+        if uid not in self._uids:
+            log.warning("uid %d may not use %s", uid, self.path.name)
+            return AccessDenied("This user may not control the box", hint="Use sudo")
+        if len(self._connections) > MOST_CLIENTS:
+            return ServiceDown("Too many clients at once", hint="Try again", code="service-busy")
+        return None
 
     async def _answer(self, call: _Call) -> Parameters:
         if call.method == "org.varlink.service.GetInfo":

@@ -155,7 +155,7 @@ class Doors:
         async with _One(self._trying, source):
             await self._slow_down(source)
             if not code_matches(typed, code):
-                await self._worker.run(sessions.failed, source, time.time())
+                await self._worker.run(_failed, source, time.time())
                 return False
             hashed = await self._hash(password)
             if not await self._worker.run(sessions.set_secret_once, "password", hashed):
@@ -170,7 +170,7 @@ class Doors:
             stored = await self._worker.run(sessions.secret, "password")
             right = stored is not None and len(password) <= LONGEST and await self._verify(stored, password)
             if not right:
-                await self._worker.run(sessions.failed, source, time.time())
+                await self._worker.run(_failed, source, time.time())
                 return False
             await self._worker.run(sessions.forgive, source)
             assert stored is not None
@@ -219,6 +219,11 @@ class _One:
 
     async def __aexit__(self, *exc: object) -> None:
         self._trying.discard(self._source)
+
+
+def _failed(db: Database, source: str, now: float) -> None:
+    sessions.prune(db, now)  # whoever guesses for weeks must not fill the card with it
+    sessions.failed(db, source, now)
 
 
 def _code(text: str) -> bytes:

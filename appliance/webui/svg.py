@@ -10,6 +10,9 @@ import msgspec
 
 Point = tuple[float, float]
 
+SHORTEST_S = 3600.0
+"""A past shorter than this makes no line worth looking at."""
+
 WIDTH, HEIGHT = 400, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 4, 10, 24
 
@@ -53,14 +56,15 @@ def chart(
     high: float | None = None,
 ) -> Chart | None:
     """Stairs through (Unix time, value) points, because a value holds until the next one. None where no series
-    has two points. Bounds that are not given come from the values."""
+    has two points or all of it is younger than SHORTEST_S. Bounds that are not given come from the values."""
     drawn = {key: points for key, points in series.items() if len(points) >= 2}
     if not drawn or until <= since:
         return None
     values = [v for points in drawn.values() for _, v in points]
     bottom, top, step = scale(min(values) if low is None else low, max(values) if high is None else high)
     since = max(since, min(points[0][0] for points in drawn.values()))
-    since = min(since, until - 3600)
+    if until - since < SHORTEST_S:
+        return None
     across = (WIDTH - _LEFT - _RIGHT) / (until - since)
     up = (HEIGHT - _TOP - _BOTTOM) / (top - bottom)
 

@@ -121,7 +121,7 @@ UNITS = {
 }
 PRINTER_STATUS = {
     "idle": N_("Ready"),
-    "printing": N_("Printing"),
+    "printing": N_("Printing now"),
     "warmup": N_("Warming up"),
     "other": N_("Answering"),
     "unknown": N_("Answering"),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -111,7 +110,6 @@ async def tab(chromium: Browser) -> AsyncIterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def screenshots() -> Path:
-    """Where the pictures of this run lie."""
-    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    """Where the pictures of the last run lie."""
     SCREENSHOTS.mkdir(exist_ok=True)
     return SCREENSHOTS

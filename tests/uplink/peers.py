@@ -53,7 +53,8 @@ class Process:
         self.child: subprocess.Popen[bytes] | None = None
 
     def run(self, command: list[str]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        found = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": found, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from babel.messages import mofile, pofile
 
+from appliance import webui
+from appliance.model.settings import SETTINGS
 from appliance.webui.i18n import LANGUAGES, LOCALES, Locale
 from appliance.webui.locales.__main__ import texts, updated
+from appliance.webui.pages import settings
 
 _FIELD = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
 
@@ -57,3 +61,20 @@ def test_compiled_catalogue_answers(language: str):
     with open(LOCALES / language / "LC_MESSAGES" / "platen.mo", "rb") as file:
         assert len(mofile.read_mo(file)) > 700
     assert Locale("de").gettext("Printers") == "Drucker"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(webui.__file__).parent / "templates").glob("*.html")), ids=lambda p: p.name
+)
+def test_templates_say_nothing_untranslated(path: Path):
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text(), flags=re.S)
+    plain = re.sub(r"<[^>]*>", " ", text)
+    assert set(re.findall(r"[A-Za-z]{2,}", plain)) <= {"Platen", "SHA", "Authorization", "Bearer"}
+    for said in re.findall(r'(?:aria-label|title|alt|placeholder)="([^"]*)"', text):
+        assert not re.search(r"[A-Za-z]", said), path.name
+
+
+def test_every_setting_has_a_name_and_a_place():
+    assert set(settings.LABELS) == set(SETTINGS)
+    assert {key.partition(".")[0] for key in SETTINGS} == set(settings.GROUPS)
+    assert {s.unit for s in SETTINGS.values() if s.unit} == set(settings.UNITS)

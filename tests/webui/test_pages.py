@@ -9,13 +9,16 @@ import re
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 
 from appliance.host.paths import Paths
 from appliance.model.clock import rfc3339
 from appliance.model.errors import BadReply, NoAnswer
-from appliance.store import settings
+from appliance.model.reading import Firmware
+from appliance.store import printers, readings, settings
+from appliance.store.database import Database
 from tests.webui import sample
 from tests.webui.conftest import Page, close_page, open_page, words
 
@@ -234,6 +237,48 @@ async def test_raw_values_in_pages_and_as_text(office: Page):
     assert len(text.splitlines()) == 550
 
 
+async def test_what_a_printer_says_is_text_and_nothing_else(office: Page):
+    evil = "<script>alert(1)</script>"
+    hostile = '"><img src=x onerror=alert(1)>'
+
+    def plant(db: Database) -> None:
+        printer = printers.get(db, PRINTER)
+        printers.save(
+            db,
+            msgspec.structs.replace(
+                printer, name=evil, location=hostile, vendor=evil, last_error="bad-reply"
+            ),
+        )
+        told = sample.reading(4, time.time(), used=1.0)
+        facts = msgspec.structs.replace(
+            told.printer, model=evil, contact=hostile, firmware=[Firmware(evil, hostile)]
+        )
+        alert = msgspec.structs.replace(told.alerts[0], code_name=evil, description=hostile, group=evil)
+        supply = msgspec.structs.replace(
+            told.supplies[0], type=evil, description=hostile, color=hostile, part_number=evil
+        )
+        tray = msgspec.structs.replace(
+            told.inputs[0], name=evil, media_name=hostile, media_type="{{ 7 * 7 }}"
+        )
+        new = msgspec.structs.replace(told, printer=facts, alerts=[alert], supplies=[supply], inputs=[tray])
+        readings.save_full(db, PRINTER, sample.stamp(time.time()), new)
+        readings.save_raw(db, PRINTER, rfc3339(time.time()), [("1.3.6.1.2.1.1.1.0", 4, evil.encode())])
+
+    await office.box.worker.run(plant)
+    for path in (
+        "/",
+        "/printers",
+        f"/printers/{PRINTER}",
+        f"/printers/{PRINTER}/raw?q={evil}",
+        f"/printers?q={hostile}",
+    ):
+        status, text, _ = await office.get(path)
+        assert status == 200
+        assert "<script>alert" not in text, path
+        assert "<img" not in text, path
+        assert "7 * 7 " in text or path != f"/printers/{PRINTER}", "not evaluated"
+
+
 # find printers
 
 
@@ -321,6 +366,18 @@ async def test_reports_list_what_left_and_what_waits(office: Page):
     assert "refused" in plain
     _, text, _ = await office.get("/reports?kind=heartbeat")
     assert len(re.findall(r'href="/reports/\d+"', text)) == 1
+
+
+async def test_reports_in_pages(office: Page):
+    _, text, _ = await office.get("/reports?before=10")
+    assert [int(n) for n in re.findall(r'href="/reports/(\d+)"', text)] == list(range(9, 0, -1))
+    assert "Newest" in text
+    assert "Older" not in text
+    _, text, _ = await office.get("/reports?kind=nonsense&before=x")
+    assert len(re.findall(r'href="/reports/\d+"', text)) == 25
+    older = re.search(r'href="(/reports\?before=\d+)"', text)[1]
+    _, text, _ = await office.get(older)
+    assert len(re.findall(r'href="/reports/\d+"', text)) == 11
 
 
 async def test_report_is_exactly_what_was_sent(office: Page):

@@ -13,6 +13,10 @@ def test_no_line_from_one_point():
     assert svg.chart({"total": [(5.0, 1.0)]}, 0, 10) is None
 
 
+def test_no_line_in_the_first_hour():
+    assert svg.chart({"total": [(0.0, 1.0), (3000.0, 2.0)]}, -DAY, 3000.0) is None
+
+
 def test_a_value_holds_until_the_next():
     drawn = svg.chart({"total": [(0.0, 0.0), (10 * DAY, 100.0)]}, 0, 10 * DAY)
     assert drawn is not None
@@ -22,7 +26,7 @@ def test_a_value_holds_until_the_next():
 
 
 def test_bounds_that_are_given_are_kept():
-    drawn = svg.chart({"a": [(0.0, 40.0), (9.0, 60.0)]}, 0, 9, low=0, high=100)
+    drawn = svg.chart({"a": [(0.0, 40.0), (9 * DAY, 60.0)]}, 0, 9 * DAY, low=0, high=100)
     assert drawn is not None
     assert (drawn.values[0].value, drawn.values[-1].value) == (0, 100)
 
@@ -37,7 +41,7 @@ def test_scale_is_round_and_holds_both_ends(a: float, b: float):
     assert 1 <= round((top - bottom) / step) <= 6
 
 
-@given(st.lists(st.tuples(st.floats(0, 30 * DAY), st.floats(0, 1e7)), min_size=2, max_size=40))
+@given(st.lists(st.tuples(st.floats(0, 29 * DAY), st.floats(0, 1e7)), min_size=2, max_size=40))
 def test_every_point_lies_in_the_plot(points: list[tuple[float, float]]):
     drawn = svg.chart({"x": sorted(points)}, 0, 30 * DAY)
     assert drawn is not None

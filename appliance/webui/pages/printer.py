@@ -22,9 +22,11 @@ from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_, Locale
 from appliance.webui.live import LONG_S
 from appliance.webui.pages.printers import page_number
+from appliance.webui.vocabulary import MARKING
 
 DAYS = 30
 POINTS = 90
+LINES = 6
 RAW_HERE = 120
 RAW_PAGE = 200
 
@@ -133,6 +135,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
     printer, reading, raw, past = await run(request, _stored, request.match_info["id"], clock.rfc3339(since))
     if printer is None:
         raise Refused(404, "no-such-printer")
+    collector = await request.app[BOX].services.collector()
     state, words = problems.printer_state(t, printer, reading)
     values = raw_values(raw[1][:RAW_HERE]) if raw else []
     done = _DONE.get(request.query.get("done", ""))
@@ -152,6 +155,7 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
         "raw_count": len(raw[1]) if raw else 0,
         "flash": t.gettext(done) if done else "",
         "wrong": "",
+        "budget": None if isinstance(collector, PlatenError) else collector.budget,
         "name_typed": printer.name or "",
         "location_typed": printer.location or "",
         "trouble": errors.tell_error(t, PlatenError(printer.last_error_text or "", code=printer.last_error))
@@ -230,7 +234,8 @@ def _stored(
 ]:
     reading = readings.latest(db, printer_id)
     supplies = {}
-    for supply in (reading.supplies if reading else [])[:8]:
+    every = reading.supplies if reading else []
+    for supply in ([s for s in every if s.type in MARKING] or every)[:LINES]:
         series = readings.supply_series(db, printer_id, supply.index, since)
         points = thin([(clock.unix(at), float(v)) for at, v in series if v is not None])
         if len(points) >= 2:

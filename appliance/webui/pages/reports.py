@@ -17,7 +17,7 @@ from appliance.webui.app import BOX, VISITOR, page, run, see
 from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_
 
-PER_PAGE = 40
+PER_PAGE = 25
 WAITING_SHOWN = 20
 SHOWN_TEXT = 36_000
 _LOOK = 400
