@@ -140,6 +140,24 @@ async def test_missing_and_broken_key_files(street: Street, missing: str) -> Non
     await box.reaches("connected", 20)
 
 
+async def test_a_renewed_certificate_is_used_at_once(street: Street) -> None:
+    street.broker.start()
+    box = street.box()
+    box.start()
+    before = (await box.reaches("connected"))["since"]
+    install(
+        street.authority, street.authority.client(box.id, end=NOW + dt.timedelta(days=30)), box.paths.keys
+    )
+
+    async def again() -> bool:
+        status = await box.status()
+        return status["state"] == "connected" and status["since"] != before
+
+    await until(again)
+    not_after = (await box.status())["certificate"]["not_after"]
+    assert not_after < (NOW + dt.timedelta(days=31)).isoformat()
+
+
 async def test_no_certificate_at_all(street: Street) -> None:
     street.broker.start()
     box = street.box()
