@@ -10,8 +10,8 @@ import msgspec
 
 from appliance.collector.search import Search
 
-MOST_FOUND = 5_000
-"""Entries kept; a network with more answering devices is only counted beyond."""
+MOST_FOUND = 3_000
+"""Entries kept, so that a report fits a message of the control socket; beyond it devices are only counted."""
 
 Verdict = Literal["printer", "known", "other", "silent", "failed"]
 

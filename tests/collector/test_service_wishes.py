@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others may ask of the collector, what it shows, and how it lives with limits: budget, disk, settings, idleness."""
+"""What others may ask of the collector, and how it lives with limits: budget, disk, settings, idleness."""
 
 from __future__ import annotations
 
