@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -79,6 +80,7 @@ def configuration(folder: Path, *, host: str, port: int, user: str | None, tls: 
         "log_type error",
         "log_type warning",
         "log_type notice",
+        "log_type information",
     ]
     if user is not None:
         lines.append(f"user {user}")
@@ -131,7 +133,9 @@ class Broker:
 
     def start(self, timeout_s: float = 10) -> None:
         """Starts it and returns once it accepts connections."""
-        log = open(self.folder / "log", "ab")  # noqa: SIM115  # the child keeps it
+        path = self.folder / "log"
+        log = open(path, "ab")  # noqa: SIM115  # the child keeps it
+        begin = log.tell()
         self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
         log.close()
         end = time.monotonic() + timeout_s
@@ -140,12 +144,18 @@ class Broker:
                 break
             with socket.socket() as probe:
                 probe.settimeout(0.2)
-                if probe.connect_ex((self.host, self.port)) == 0:
+                # It listens before it handles signals: a SIGHUP in between would end it. "running" comes after both.
+                if probe.connect_ex((self.host, self.port)) == 0 and b" running" in path.read_bytes()[begin:]:
                     return
             time.sleep(0.02)
         self.kill()
-        last = (self.folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
+        last = path.read_text(errors="replace").strip().splitlines()[-1:]
         raise BrokerUnreachable(f"Mosquitto did not start: {' '.join(last) or 'no message'}", hint="")
+
+    def reload(self) -> None:
+        """Has a running one take over new rules and certificates."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """Asks it to end; it writes its sessions to disk."""

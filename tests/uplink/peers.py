@@ -224,8 +224,7 @@ class Street:
         self.boxes.append(box)
         if known:
             self.broker.allow({*self.broker.boxes, box.id})
-            if self.broker.process is not None:
-                self.broker.process.send_signal(signal.SIGHUP)
+            self.broker.reload()
         return box
 
     def close(self) -> None:
