@@ -116,9 +116,16 @@ class Discovery:
     async def _scan(self, scan: Scan, targets: list[str] | None) -> bool:
         """Whether there was anything to look at."""
         c = self._collector
-        spans, self.problems = await self._where(targets)
+        if targets is None:
+            spans, self.problems = await self._where()
+        else:
+            spans, wrong = await _spans(targets)
+            scan.note(
+                Entry(address=text, verdict="failed", code=e.code, sentence=e.sentence) for text, e in wrong
+            )
         excluded, errors = await self.excluded()
-        self.problems += errors
+        shown = {e.sentence for e in self.problems}
+        self.problems += [e for e in errors if e.sentence not in shown]
         everyone = list(addresses(spans, excluded))
         if targets is None:
             # A printer that was added by its address is looked for like those in the ranges.
@@ -167,11 +174,12 @@ class Discovery:
         )
         return bool(everyone) or bool(targets)
 
-    async def _where(self, targets: list[str] | None) -> tuple[list[Span], list[PlatenError]]:
-        """The addresses to ask, and what is wrong with how they were named."""
-        texts = targets or self._collector.texts("discovery.ranges")
+    async def _where(self) -> tuple[list[Span], list[PlatenError]]:
+        """The addresses to ask by the settings, and what is wrong with how they were named."""
+        texts = self._collector.texts("discovery.ranges")
         if texts:
-            return await _spans(texts)
+            spans, wrong = await _spans(texts)
+            return spans, [e for _, e in wrong]
         try:
             attached = await asyncio.to_thread(links.attached)
         except PlatenError as e:
@@ -193,7 +201,8 @@ class Discovery:
 
     async def excluded(self) -> tuple[list[Span], list[PlatenError]]:
         """Whom never to ask."""
-        return await _spans(self._collector.texts("discovery.exclude"))
+        spans, wrong = await _spans(self._collector.texts("discovery.exclude"))
+        return spans, [e for _, e in wrong]
 
     def _is_alias(self, address: str) -> bool:
         printer = self._memory.aliases.get(address)
@@ -307,19 +316,19 @@ def _entry_new(known: Known, conflict: str | None) -> Entry:
     )
 
 
-async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[PlatenError]]:
-    """One bad entry must not hide the others."""
+async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[tuple[str, PlatenError]]]:
+    """Addresses, and what is wrong with which text: one bad entry must not hide the others."""
     spans: list[Span] = []
-    errors: list[PlatenError] = []
+    wrong: list[tuple[str, PlatenError]] = []
     for text in texts:
         try:
             found, failed = await search.resolve([text])
         except TargetError as e:
-            errors.append(e)
+            wrong.append((text, e))
         else:
             spans += found
-            errors += failed
-    return spans, errors
+            wrong += [(text, e) for e in failed]
+    return spans, wrong
 
 
 def _stamp(visit: Visit) -> Stamp:

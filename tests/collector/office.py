@@ -21,11 +21,12 @@ from appliance.collector.service import Collector
 from appliance.collector.wire import snmprec
 from appliance.collector.wire.value import OBJECT_IDENTIFIER, OCTET_STRING, Varbind
 from appliance.model.messages import EVENT, Event, Readings, Record
+from appliance.model.reading import Reading, apply
 from appliance.model.settings import Value
 from appliance.simulate.behaviour import Behaviour
 from appliance.simulate.mib import Mib
 from appliance.simulate.server import Server, Station
-from appliance.store import events, outbox, settings
+from appliance.store import events, outbox, printers, readings, settings
 from appliance.store.database import open_database
 
 TESTS = Path(__file__).parent.parent
@@ -215,3 +216,38 @@ def codes(database: Path, printer: str | None = None) -> list[str]:
 def query(database: Path, statement: str) -> list[tuple[object, ...]]:
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         return db.execute(statement).fetchall()
+
+
+def consistent(database: Path) -> None:
+    """Every reading in the store exactly once in the outbox, and the other way round; the chain of changes leads
+    to what the store calls the latest."""
+    records, said = told(database)
+    keys = [(r.printer, r.stamp.time, r.stamp.mono) for r in records]
+    assert len(set(keys)) == len(keys), "a reading twice"
+    rows = query(database, "SELECT p.id, r.time, r.mono FROM reading r JOIN printer p ON p.no = r.printer")
+    # A record that only confirms has no row of its own.
+    news = [
+        k
+        for k, r in zip(keys, records, strict=True)
+        if r.full is not None or (r.change and r.change.sections)
+    ]
+    assert sorted(news) == sorted(rows)  # type: ignore[type-var]
+    seqs = [seq for (seq,) in query(database, "SELECT seq FROM outbox ORDER BY seq")]
+    assert seqs == list(range(1, len(seqs) + 1))
+    followed: dict[str, Reading] = {}
+    for record in records:
+        if record.full is not None:
+            followed[record.printer] = record.full
+        else:
+            assert record.change is not None
+            followed[record.printer] = apply(followed[record.printer], record.change)
+    db = open_database(database)
+    try:
+        assert set(followed) == {p.id for p in printers.all_printers(db)}
+        for printer, reading in readings.all_latest(db).items():
+            for section in ("status", "meters", "supplies", "alerts", "inputs", "printer"):
+                assert getattr(followed[printer], section) == getattr(reading, section), section
+    finally:
+        db.close()
+    found = [e.printer for e in said if e.code == "printer.found"]
+    assert sorted(found) == sorted(followed), "found once, and never without a reading"

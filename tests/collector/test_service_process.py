@@ -16,8 +16,7 @@ import pytest
 
 from appliance.host import control
 from appliance.model.errors import PlatenError
-from tests.collector.office import PRINTERS, Office, configure, query
-from tests.collector.test_service import consistent
+from tests.collector.office import PRINTERS, Office, configure, consistent, query
 
 KILLS = 12
 
