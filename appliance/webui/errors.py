@@ -10,12 +10,13 @@ from appliance.webui.i18n import N_, Locale
 
 
 class Story(msgspec.Struct, frozen=True):
-    """An error, told. `did` and `do` may be ""."""
+    """An error, told. `did` and `do` may be "". `detail` is the technical sentence, in English, where there is one."""
 
     code: str
     happened: str
     did: str
     do: str
+    detail: str = ""
 
 
 def tell(t: Locale, code: str) -> Story:
@@ -27,7 +28,7 @@ def tell(t: Locale, code: str) -> Story:
 def tell_error(t: Locale, error: PlatenError) -> Story:
     """The story of an error of the tree. Where we have no words of our own for its code, its own are shown."""
     if error.code in _STORIES:
-        return tell(t, error.code)
+        return msgspec.structs.replace(tell(t, error.code), detail=error.sentence)
     return Story(error.code, f"{error.sentence}.", "", f"{error.hint}." if error.hint else "")
 
 
@@ -161,6 +162,52 @@ _STORIES: dict[str, tuple[str, str, str]] = {
         N_("What answered for the dealer's portal could not prove that it is the portal."),
         N_("Nothing was sent."),
         N_("Your dealer has to check the address and the certificate."),
+    ),
+    "broker-refused": (
+        N_("The dealer's portal refused this box."),
+        N_("Reports wait on the box."),
+        N_("Your dealer has to check the box's account and certificate."),
+    ),
+    "certificate-missing": (
+        N_("This box has no certificate for the dealer's portal yet."),
+        N_("Nothing was sent."),
+        N_("Your dealer has to issue one."),
+    ),
+    "account-missing": (
+        N_("The dealer's portal is named, but not the account this box belongs to."),
+        N_("Nothing was sent."),
+        N_("Ask your dealer for the account and fill it in under settings."),
+    ),
+    "already-scanning": (N_("A search is already running."), _NOTHING, N_("Wait for it, or stop it.")),
+    "no-network": (
+        N_("The box is attached to no network in which it could search."),
+        "",
+        N_("Check the cable, or name the addresses yourself."),
+    ),
+    "excluded": (
+        N_("The settings say to leave this address alone."),
+        N_("It was asked nothing."),
+        N_("Take it off the list under settings to have it read."),
+    ),
+    "over-budget": (
+        N_("This printer was asked enough for this hour."),
+        N_("It was asked nothing more, so as not to be a burden."),
+        N_("Try again later; it is read by itself when its time comes."),
+    ),
+    "printer-exchanged": (
+        N_("Another printer answers at this address now."),
+        N_("Its values were not mixed with those of the one before; it is identified anew."),
+        "",
+    ),
+    "unknown-context": (
+        N_("The device answered, but refused access."),
+        "",
+        N_("Check the SNMPv3 user, its keys and the context name."),
+    ),
+    "authorization-error": (
+        N_("The device answered, but refused access."),
+        "",
+        N_("Check the SNMPv3 user, its keys and the context name."),
     ),
     "fault": (
         N_("Something went wrong inside the box. This is our fault."),

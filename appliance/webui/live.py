@@ -51,9 +51,21 @@ class Scan(msgspec.Struct, frozen=True):
     found: list[Found] = []
 
 
-class Budget(msgspec.Struct, frozen=True):
+class Spent(msgspec.Struct, frozen=True):
+    """Traffic of the last hour, both ways."""
+
     packets_hour: int = 0
     bytes_hour: int = 0
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """Traffic of the last hour: of all printers, what each may take, and what each took, by printer id."""
+
+    packets_hour: int = 0
+    bytes_hour: int = 0
+    allowed_packets_hour: int = 0
+    allowed_bytes_hour: int = 0
+    printers: dict[str, Spent] = {}
 
 
 class CollectorStatus(msgspec.Struct, frozen=True):

@@ -384,7 +384,13 @@ class Stand:
             "answering": 12,
             "silent": 1,
             "problems": [],
-            "budget": {"packets_hour": 610, "bytes_hour": 190_000},
+            "budget": {
+                "packets_hour": 610,
+                "bytes_hour": 190_000,
+                "allowed_packets_hour": 600,
+                "allowed_bytes_hour": 400_000,
+                "printers": {printer_ids()[4]: {"packets_hour": 44, "bytes_hour": 13_900}},
+            },
         }
         self.uplink: dict[str, Any] = {
             "state": "connected",

@@ -15,7 +15,7 @@ import zstandard
 
 from appliance.host.paths import Paths
 from appliance.model.clock import rfc3339
-from appliance.model.errors import BadReply, NoAnswer
+from appliance.model.errors import BadReply, NoAnswer, PlatenError
 from appliance.model.reading import Firmware
 from appliance.store import printers, readings, settings
 from appliance.store.database import Database
@@ -179,6 +179,7 @@ async def test_printer_shows_what_is_known_and_nothing_more(office: Page):
     assert "Cassette 1 some left" in plain
     assert "prtMarkerSuppliesLevel.1.1" in plain
     assert "14 packets out" in plain
+    assert "In the last hour: 44 packets" in plain
     assert text.count('<path class="series total"') == 1
     _, text, _ = await office.get(f"/printers/{sample.printer_ids()[7]}")
     assert "Cyan toner some left" in words(text)
@@ -209,6 +210,16 @@ async def test_wish_that_fails_is_told(office: Page):
     status, text, _ = await office.post(f"/printers/{PRINTER}/read", at="/printers/search")
     assert status == 502
     assert "no-answer" in text
+
+
+async def test_technical_sentence_stands_beside_the_plain_one(office: Page):
+    office.stand.fail["collector.PollNow"] = PlatenError(
+        "Reception was asked enough for this hour", code="over-budget"
+    )
+    status, text, _ = await office.post(f"/printers/{PRINTER}/read", at="/", **{"Accept-Language": "de"})
+    assert status == 503
+    assert "Dieser Drucker wurde für diese Stunde genug gefragt." in text
+    assert '<dd lang="en">Reception was asked enough for this hour</dd>' in text
 
 
 async def test_wish_while_the_collector_is_down(alone: Page):
