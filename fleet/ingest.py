@@ -128,7 +128,8 @@ class Ingest:
     def _on_connect_fail(self, client: Client, _: object) -> None:
         if self.error is None:
             log.warning("no connection to %s:%d, trying again", self._broker.host, self._broker.port)
-        self.error = "The broker does not answer"
+        # paho does not say why: the name, the port, or a certificate that one side does not accept.
+        self.error = f"No secure connection to {self._broker.host}:{self._broker.port} could be made."
 
     def _on_disconnect(
         self,

@@ -388,7 +388,11 @@ class Uplink:
             return
         for seq, why in list(ack.refused.items())[:20]:
             log.warning("the portal refuses message %.20s: %.200s", seq, why)
-        await self._worker.run(ledger.acknowledge, ack)
+        try:
+            await self._worker.run(ledger.acknowledge, ack)
+        except (ValueError, OverflowError) as error:
+            log.warning("an acknowledgement makes no sense: %s", error)
+            return
         refused = [int(s) for s in ack.refused if s.isascii() and s.isdigit() and len(s) < 19]
         self._window.answered([*ack.seqs, *refused])
         self._last_ack = clock.now().time

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import socket
 import ssl
 import threading
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from appliance.store import ledger
-from demo.broker import Broker, free_port
+from appliance.store import ledger, outbox
+from demo.broker import PORTAL, Broker, free_port
 from demo.pki import Authority, install
 from tests.uplink.peers import Box, Street, until
 
@@ -138,6 +141,67 @@ async def test_missing_and_broken_key_files(street: Street, missing: str) -> Non
     assert "PRIVATE" not in str(status)
     path.write_bytes(good)
     await box.reaches("connected", 20)
+
+
+async def test_a_renewed_certificate_is_used_at_once(street: Street) -> None:
+    street.broker.start()
+    box = street.box()
+    box.start()
+    before = (await box.reaches("connected"))["since"]
+    install(
+        street.authority, street.authority.client(box.id, end=NOW + dt.timedelta(days=30)), box.paths.keys
+    )
+
+    async def again() -> bool:
+        status = await box.status()
+        return status["state"] == "connected" and status["since"] != before
+
+    await until(again)
+    not_after = (await box.status())["certificate"]["not_after"]
+    assert not_after < (NOW + dt.timedelta(days=31)).isoformat()
+
+
+async def test_answers_that_make_no_sense_change_nothing(street: Street) -> None:
+    street.broker.start()
+    box = street.box()
+    box.report()
+    box.start()
+    await box.reaches("connected")
+    assert box.child is not None
+    process = box.child.pid
+    portal = street.authority.client(PORTAL)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=PORTAL, protocol=MQTTProtocolVersion.MQTTv5)
+    client.tls_set(str(street.authority.certificate), str(portal.certificate), str(portal.key))
+    client.connect("127.0.0.1", street.broker.port)
+    client.loop_start()
+    stream = outbox.stream(box.db)
+    good = {"schema": "platen.acknowledgement/1", "box": box.id, "stream": stream, "seqs": [], "time": "x"}
+    nonsense = [
+        b"",
+        b"\xff\xfe",
+        b'{"x":' * 9_000,
+        b"x" * 70_000,
+        json.dumps({**good, "seqs": [2**70, -1, 0]}).encode(),
+        json.dumps({**good, "seqs": [1], "time": "\ud800"}).encode(),
+        json.dumps({**good, "refused": {"9" * 5_000: "x", "-1": "y", "\u0661": "z", "1e3": "w"}}).encode(),
+        json.dumps({**good, "seqs": [1], "stream": "another"}).encode(),
+        json.dumps({**good, "seqs": [1], "box": "PL-0000-0000"}).encode(),
+        json.dumps({**good, "seqs": [1], "schema": "platen.acknowledgement/2"}).encode(),
+    ]
+    try:
+        for body in nonsense:
+            client.publish(f"v1/{street.broker.tenant}/{box.id}/ack", body, qos=1).wait_for_publish(5)
+        last = {**good, "refused": {"1": "No\nthank you"}}
+        assert box.waiting() == 1
+        client.publish(f"v1/{street.broker.tenant}/{box.id}/ack", json.dumps(last), qos=1).wait_for_publish(5)
+        await until(lambda: box.waiting() == 0)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    entry = next(e for e in ledger.entries(box.db) if e.seq == 1)
+    assert entry.refused == "No\nthank you"
+    assert box.child.pid == process
+    assert box.child.poll() is None
 
 
 async def test_no_certificate_at_all(street: Street) -> None:
