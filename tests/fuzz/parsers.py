@@ -7,11 +7,16 @@ of it survives being written and read again.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
+from appliance.collector.read import colors, extract, identity, profile, text
+from appliance.collector.read.decode import decode
+from appliance.collector.read.plan import Plan, make
+from appliance.collector.read.values import Values
 from appliance.collector.wire import ber, message, snmprec
 from appliance.collector.wire.value import (
     COUNTER32,
@@ -30,7 +35,7 @@ from appliance.collector.wire.value import (
     Varbind,
 )
 from appliance.model import clock, messages, settings, targets
-from appliance.model.errors import RecordingError, SettingError, TargetError
+from appliance.model.errors import ProfileError, RecordingError, SettingError, TargetError
 
 
 class Parser(NamedTuple):
@@ -115,6 +120,58 @@ def _acknowledgement(data: bytes) -> None:
     msgspec.json.decode(data, type=messages.Acknowledgement)
 
 
+def _profile(data: bytes) -> None:
+    profile.parse(data, "x.toml")
+
+
+def _reading(data: bytes) -> None:
+    """Whatever a printer says, a reading and a plan come of it, and both can be stored."""
+    varbinds: list[Varbind] = []
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
+        with contextlib.suppress(RecordingError):
+            varbinds += snmprec.load(line)  # line by line: one that is broken must not hide the others
+    chosen = PROFILES.match(identity.facts(Values(varbinds)))
+    found = decode(varbinds, chosen, address="192.0.2.1", time="2026-11-21T12:00:00Z", clock="synchronised")
+    msgspec.json.decode(msgspec.json.encode(found), type=type(found))
+    plan = make(varbinds, chosen, found, [])
+    if Plan.decode(plan.encode()) != plan:
+        raise AssertionError("does not come back")
+
+
+def _octets(data: bytes) -> None:
+    for charset in (None, 4, 17, 106, 2004):
+        words, _ = text.decode(data, charset)
+        colors.described(words)
+    for decoder in extract.DECODERS.values():
+        decoder(data)
+    extract.device_id(data)
+
+
+def _plan(data: bytes) -> None:
+    Plan.decode(data)
+
+
+PROFILES = profile.load_profiles()
+
+
+def _printer() -> list[Varbind]:
+    return [
+        *VARBINDS[:5],
+        Varbind("1.3.6.1.2.1.25.3.2.1.2.1", OBJECT_IDENTIFIER, "1.3.6.1.2.1.25.3.1.5"),
+        Varbind("1.3.6.1.2.1.25.3.5.1.2.1", OCTET_STRING, b"\x24\x80"),
+        Varbind("1.3.6.1.2.1.43.8.2.1.11.1.1", INTEGER, 19),
+        Varbind("1.3.6.1.2.1.43.11.1.1.6.1.1", OCTET_STRING, b"Black Toner"),
+        Varbind("1.3.6.1.2.1.43.18.1.1.7.1.1", INTEGER, 1104),
+        Varbind("1.3.6.1.2.1.43.18.1.1.9.1.1", TIME_TICKS, 100),
+        Varbind("1.3.6.1.4.1.2435.2.3.9.4.2.1.5.5.8.0", OCTET_STRING, bytes.fromhex("6f010400001c20ff")),
+    ]
+
+
+def _stored_plan() -> bytes:
+    seen = decode(_printer(), profile.GENERIC, address="x", time="2026-11-21T12:00:00Z", clock="synchronised")
+    return make(_printer(), profile.GENERIC, seen, ["no-bulk"]).encode()
+
+
 def _requests() -> list[bytes]:
     oids = [v.oid for v in VARBINDS]
     return [
@@ -183,5 +240,24 @@ PARSERS = {
             _acknowledgement,
             (msgspec.MsgspecError, UnicodeDecodeError),
         ),
+        Parser(
+            "profile",
+            [(profile.BUILT_IN / f"{name}.toml").read_bytes() for name in ("hp", "ricoh", "samsung")],
+            _profile,
+            (ProfileError,),
+        ),
+        Parser("reading", ["\n".join(snmprec.dump(_printer())).encode()], _reading, ()),
+        Parser(
+            "octets",
+            [
+                b"MFG:Brother;CMD:PJL,PCL;MDL:HL-L8260CDW series;CLS:PRINTER;",
+                bytes.fromhex("0001040000134b010104000006e2ff"),
+                bytes.fromhex("0115564e4352433831313634"),
+                "Tonerkassette, schwarz".encode("utf-16-be"),
+            ],
+            _octets,
+            (),
+        ),
+        Parser("plan", [_stored_plan()], _plan, (ValueError,)),
     )
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from appliance.collector.read import identity, meters, rows, supplies
-from appliance.collector.wire.value import Varbind, under
+from appliance.collector.wire.value import Varbind
 
 
 class Table(NamedTuple):
@@ -54,7 +54,7 @@ def roots() -> list[str]:
 def section_of(varbind: Varbind, device: int | None, host: int) -> str | None:
     """The section this object of the MIBs belongs to; None where no reading needs it."""
     for table in _BY_PREFIX.get(_prefix(varbind.oid), ()):
-        if under(varbind.oid, table.entry):
+        if varbind.oid.startswith(table.entry + "."):
             rest = varbind.oid[len(table.entry) + 1 :].split(".")
             if int(rest[0]) in table.columns:
                 mine = host if table.host else device

@@ -266,23 +266,33 @@ def load_profiles(*directories: Path) -> Profiles:
 def load(file: Path) -> Profile:
     """One profile. ProfileError says which file and key is wrong, and why."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            return parse(opened.read(MOST_OCTETS + 1), file.name)
     except OSError as e:
         raise ProfileError(f"{file.name} cannot be read: {e.strerror or e}") from None
+
+
+def parse(data: bytes, file_name: str) -> Profile:
+    """The profile that these octets of `file_name` are."""
     if len(data) > MOST_OCTETS:
-        raise ProfileError(f"{file.name} has more than {MOST_OCTETS // 1024} KiB")
+        raise ProfileError(f"{file_name} has more than {MOST_OCTETS // 1024} KiB")
     try:
         profile = msgspec.convert(tomllib.loads(data.decode()), Profile)
     except UnicodeDecodeError:
-        raise ProfileError(f"{file.name} is not UTF-8") from None
-    except tomllib.TOMLDecodeError as e:
-        raise ProfileError(f"{file.name} is not TOML: {e}") from None
+        raise ProfileError(f"{file_name} is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        raise ProfileError(f"{file_name} is not TOML: {_one_line(e)}") from None
     except msgspec.ValidationError as e:
-        reason, _, where = str(e).partition(" - at ")
-        raise ProfileError(f"{file.name}: {where.strip('`$.') or 'top level'}: {reason}") from None
+        reason, _, where = _one_line(e).partition(" - at ")
+        raise ProfileError(f"{file_name}: {where.strip('`$.') or 'top level'}: {reason}") from None
     for key, reason in _faults(profile):
-        raise ProfileError(f"{file.name}: {key}: {reason}")
-    return msgspec.structs.replace(profile, name=file.stem, digest=hashlib.sha256(data).hexdigest()[:16])
+        raise ProfileError(f"{file_name}: {key}: {_one_line(reason)}")
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return msgspec.structs.replace(profile, name=file_name.removesuffix(".toml"), digest=digest)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:300]
 
 
 _WALKED = ("1.3.6.1.2.1.1.", "1.3.6.1.2.1.25.", "1.3.6.1.2.1.43.")
@@ -330,5 +340,5 @@ def _faults(profile: Profile) -> Iterator[tuple[str, str]]:
     for pattern in filter(None, patterns):
         try:
             re.compile(pattern)
-        except re.error as e:
+        except (re.error, RecursionError, OverflowError) as e:
             yield "pattern", f"{pattern!r} is not a regular expression: {e}"

@@ -149,7 +149,7 @@ def storage(values: Values) -> list[Storage]:
     found = []
     for row in _rows(values, HR_STORAGE_ENTRY, None):
         kind = (values.oid(row.oid(2)) or "").removeprefix(HR_STORAGE_TYPES + ".")
-        word = keywords.STORAGE_TYPE.get(int(kind), "unknown") if kind.isdigit() else None
+        word = keywords.STORAGE_TYPE.get(int(kind), "unknown") if kind.isascii() and kind.isdigit() else None
         found.append(Storage(index=row.name, type=word, **_fields(row, STORAGE_COLUMNS)))
     return found
 

@@ -34,7 +34,7 @@ def raw_number(values: Values, source: Source) -> int | None:
         if isinstance(found, dict):
             found = next((found[k] for k in source.key if k in found), None)
         if isinstance(found, str):
-            found = int(found) if found.isdigit() and len(found) < 20 else None
+            found = int(found) if found.isascii() and found.isdigit() and len(found) < 20 else None
     if not isinstance(found, int):
         return None
     return found // source.divide if source.divide > 1 else found

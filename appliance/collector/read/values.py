@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,9 @@ Index = tuple[int, ...]
 
 MOST_ROWS = 200
 """No printer has more alerts, trays or supplies; an agent that claims so fills no disk."""
+
+
+_DIGITS = re.compile(rb"[ \0]*(-?[0-9]{1,19})[ \0]*")
 
 
 class Values:
@@ -40,8 +44,8 @@ class Values:
         value = found.value
         if isinstance(value, int):
             return value
-        if isinstance(value, bytes) and value.strip(b" \0").lstrip(b"+-").isdigit() and len(value) <= 20:
-            return int(value.strip(b" \0"))
+        if isinstance(value, bytes) and (found_digits := _DIGITS.fullmatch(value)):
+            return int(found_digits[1])
         self.note("bad-value", f"{oid} is not a number")
         return None
 

@@ -81,7 +81,12 @@ def test_mac_of_a_real_interface(read: Read, lines: str, mac: str | None) -> Non
         ),
         ("ricoh", "sys.1.0|4|SAVIN MP C4503 1.18 / SAVIN Network Printer C model", "MP C4503", None),
         ("oki", "sys.1.0|4|OKI OkiLAN 8500e Rev.01.23: Attached to MC342 Rev.02.70 : x", "MC342", None),
-        ("samsung", "sys.1.0|4|Samsung CLX-3170 Series;V1.00;S/N AAKQ123456", "CLX-3170 Series", "AAKQ123456"),
+        (
+            "samsung",
+            "sys.1.0|4|Samsung CLX-3170 Series;V1.00;S/N AAKQ123456",
+            "CLX-3170 Series",
+            "AAKQ123456",
+        ),
         (
             "hp",
             "sys.1.0|4|HP ETHERNET MULTI-ENVIRONMENT,SN:VNC1234567,PID:HP LaserJet 1",

@@ -32,6 +32,9 @@ def values(reading: Reading) -> dict[str, int]:
         ("marker.4.1.1|65|4294967295", None, None),
         ("marker.4.1.1|4|10", 10, "unknown"),
         ("marker.4.1.1|4|none", None, None),
+        ("marker.4.1.1|4|--10", None, None),
+        ("marker.4.1.1|4|²", None, None),
+        ("marker.4.1.1|4x|3130302000", 100, "unknown"),
         ("marker.3.1.1|2|7", None, None),
         ("marker.3.0.1|2|7\nmarker.4.0.1|65|12", 12, "impressions"),
         # Four drums in tandem: each counts the pages it took part in.
