@@ -6,10 +6,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import pkgutil
+from typing import Any
 
-from appliance.cli import Commands, Run
+import msgspec
+
+from appliance.cli import Commands, Run, table
 from appliance.model.errors import UsageError
+
+NAMES = ("poll", "sweep", "store")
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +33,7 @@ def add(commands: Commands) -> None:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Run:
-    parser.add_argument("name", metavar="NAME", help="poll, sweep, store")
+    parser.add_argument("name", choices=NAMES, metavar="|".join(NAMES), help="what to measure")
     parser.add_argument("--json", action="store_true", help="one JSON object: name, ours, peer, ratio")
     return _bench
 
@@ -39,9 +43,22 @@ def _bench(args: argparse.Namespace) -> int:
         raise UsageError(
             "The benchmarks are not installed here", hint="They come with the source, not with the box"
         )
-    package = importlib.import_module("benchmarks")
-    names = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
-    runs = {n: f"benchmarks.{n}" for n in names}
-    if args.name not in runs:
-        raise UsageError(f"There is no benchmark {args.name!r}", hint=f"There are {', '.join(sorted(runs))}")
-    return int(importlib.import_module(runs[args.name]).main(as_json=args.json))
+    result: dict[str, Any] = importlib.import_module(f"benchmarks.{args.name}").run(args)
+    print(msgspec.json.encode(result).decode() if args.json else _told(result))
+    return 0
+
+
+def _told(result: dict[str, Any]) -> str:
+    """Figure by figure beside the peer's, then what else was measured."""
+    ours, peer, ratio = result["ours"], result["peer"], result["ratio"]
+    names = [k for k, v in ours.items() if not isinstance(v, dict)]
+    rows = [("", "ours", peer["name"], "ratio")]
+    rows += [(k, _number(ours[k]), _number(peer.get(k)), _number(ratio.get(k))) for k in names]
+    rest = [f"{k}: {_number(v)}" for k, v in result.items() if k not in ("name", "ours", "peer", "ratio")]
+    return "\n".join([table(rows), *rest])
+
+
+def _number(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_number(v)}" for k, v in value.items())
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
