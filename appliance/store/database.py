@@ -22,9 +22,6 @@ from urllib.parse import quote
 from appliance.model.errors import DatabaseBusy, DatabaseDamaged, DiskFull, StoreError
 from appliance.store import migrate
 
-Database = sqlite3.Connection
-"""What the functions of this package take; for those who hand it on without using it themselves."""
-
 Connection = sqlite3.Connection
 """What every function of this package takes, for the annotations of those who call it through a Worker."""
 

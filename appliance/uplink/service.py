@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +26,7 @@ from appliance.model.errors import BrokerUnreachable, LinkError, PlatenError, St
 from appliance.model.messages import Acknowledgement, Heartbeat, State
 from appliance.model.settings import Value
 from appliance.store import ledger, outbox, printers, settings
+from appliance.store.database import Connection as Database
 from appliance.store.database import transaction
 from appliance.store.worker import Worker
 from appliance.uplink import certificate
@@ -354,7 +354,7 @@ class Uplink:
         )
         return self._publication(state, messages.STATE, retain=True)
 
-    def _heartbeat(self, db: sqlite3.Connection) -> Publication:
+    def _heartbeat(self, db: Database) -> Publication:
         known = [p for p in printers.all_printers(db) if p.state != "paused"]
         answering = sum(p.state == "active" and p.last_error is None for p in known)
         beat = Heartbeat(
@@ -447,7 +447,7 @@ class Uplink:
 
 
 def _note_rows(
-    db: sqlite3.Connection, after: int, limit: int, only: int | None, endpoint: Endpoint, now: str
+    db: Database, after: int, limit: int, only: int | None, endpoint: Endpoint, now: str
 ) -> list[outbox.Row]:
     rows = [r for r in outbox.waiting(db, after, limit) if only is None or r.seq == only]
     if not rows:

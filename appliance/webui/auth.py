@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from appliance.store import sessions, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.store.worker import Worker
 from appliance.webui.i18n import N_
 
@@ -78,7 +78,7 @@ class TooManyTries(Exception):
         self.wait_s = wait_s
 
 
-def arrive(db: Database, token: str | None, now: float, *, by_hand: bool = True) -> Arrival:
+def arrive(db: Connection, token: str | None, now: float, *, by_hand: bool = True) -> Arrival:
     """Looks up the session of a cookie, and keeps it alive while a person uses it."""
     language = str(settings.value(db, "page.language"))
     password_set = sessions.secret(db, "password") is not None
@@ -92,7 +92,7 @@ def arrive(db: Database, token: str | None, now: float, *, by_hand: bool = True)
     return Arrival(language, password_set, session)
 
 
-def begin(db: Database, now: float, label: str) -> str:
+def begin(db: Connection, now: float, label: str) -> str:
     """A new session; its random token of 256 bits, which is stored nowhere but in the browser."""
     token = secrets.token_urlsafe(32)
     sessions.prune(db, now)
@@ -221,7 +221,7 @@ class _One:
         self._trying.discard(self._source)
 
 
-def _failed(db: Database, source: str, now: float) -> None:
+def _failed(db: Connection, source: str, now: float) -> None:
     sessions.prune(db, now)  # whoever guesses for weeks must not fill the card with it
     sessions.failed(db, source, now)
 

@@ -53,7 +53,9 @@ async def test_json_lines_for_programs() -> None:
     office.stand(2, "hp-laserjet-p2055dn", v1=True)
     office.stand(3, "linux-server")
     async with office:
-        status, out, err = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--json")
+        status, out, err = await discover(
+            office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--json"
+        )
     assert status == 0
     found = {line["address"]: line["printer"] for line in map(json.loads, out.splitlines())}
     assert {a: p["vendor"] for a, p in found.items()} == {office.at(1): "HP", office.at(2): "HP"}
@@ -78,7 +80,9 @@ async def test_a_second_look_finds_what_hides_behind_a_general_agent() -> None:
     async with office:
         status, out, _ = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--json")
         assert (status, out) == (1, "")
-        status, out, err = await discover(office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--second-look")
+        status, out, _ = await discover(
+            office, f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--second-look"
+        )
         assert status == 0
         assert out.count(office.prefix) == 1
         assert office.stations[2].counts.requests["getnext"] == 1
@@ -89,7 +93,9 @@ async def test_the_excluded_and_the_public_are_never_asked() -> None:
     office.stand(1, "hp-laserjet-m507")
     office.stand(2, "brother-hl-l6400dw")
     async with office:
-        status, out, _ = await discover(office, f"{office.prefix}.0/29", "--exclude", office.at(2), "--rate", "1000")
+        status, out, _ = await discover(
+            office, f"{office.prefix}.0/29", "--exclude", office.at(2), "--rate", "1000"
+        )
         assert status == 0
         assert out.count(office.prefix) == 1
         assert office.packets(2) == 0
@@ -123,7 +129,15 @@ async def test_communities_are_tried_in_turn_and_never_shown() -> None:
     office = Office()
     office.stand(1, "hp-laserjet-m507", community="s3cret")
     office.stand(2, "brother-hl-l6400dw")
-    words = [f"{office.at(1)}-{office.at(2)}", "--rate", "1000", "--community", "public", "--community", "s3cret"]
+    words = [
+        f"{office.at(1)}-{office.at(2)}",
+        "--rate",
+        "1000",
+        "--community",
+        "public",
+        "--community",
+        "s3cret",
+    ]
     async with office:
         status, out, err = await discover(office, *words)
     assert status == 0
@@ -160,7 +174,7 @@ async def test_names_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     spans, errors = await search.resolve(["printer.example", "six.example", "10.0.0.1", "gone.example"])
     assert sorted(str(s) for s in spans) == ["10.0.0.1", "10.1.2.3", "fd00::5"]
     assert [type(e) for e in errors] == [NameUnknown]
-    with pytest.raises(TargetError, match="public.example is 93"):
+    with pytest.raises(TargetError, match=r"public\.example is 93"):
         await search.resolve(["public.example"])
 
 
@@ -168,9 +182,14 @@ def test_the_way_from_the_command_line_is_short() -> None:
     """Nothing heavy is loaded to say what was typed wrong."""
     code = (
         "import sys; from appliance.cli import main; status = main(['discover', '8.8.8.8']);"
-        "print(status, sorted(m for m in sys.modules if m in ('pysnmp', 'pyroute2', 'aiohttp', 'paho', 'cryptography')))"
+        "heavy = {'pysnmp', 'pyroute2', 'aiohttp', 'paho', 'cryptography'};"
+        "print(status, sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     assert run.stdout.strip() == "2 []"

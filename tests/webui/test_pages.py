@@ -18,7 +18,7 @@ from appliance.model.clock import rfc3339
 from appliance.model.errors import BadReply, NoAnswer, PlatenError
 from appliance.model.reading import Firmware
 from appliance.store import printers, readings, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from tests.webui import sample
 from tests.webui.conftest import Page, close_page, open_page, words
 
@@ -252,7 +252,7 @@ async def test_what_a_printer_says_is_text_and_nothing_else(office: Page):
     evil = "<script>alert(1)</script>"
     hostile = '"><img src=x onerror=alert(1)>'
 
-    def plant(db: Database) -> None:
+    def plant(db: Connection) -> None:
         printer = printers.get(db, PRINTER)
         printers.save(
             db,

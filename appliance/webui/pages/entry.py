@@ -7,7 +7,7 @@ from aiohttp import web
 
 from appliance.model.errors import PlatenError
 from appliance.store import printers, sessions, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, SESSION_COOKIE, VISITOR, page, run, see, sign_in, sign_out
 
@@ -143,9 +143,9 @@ def _slowed(response: web.Response, slow: auth.TooManyTries) -> web.Response:
     return response
 
 
-def _password_set(db: Database) -> bool:
+def _password_set(db: Connection) -> bool:
     return sessions.secret(db, "password") is not None
 
 
-def _progress(db: Database) -> tuple[int, str]:
+def _progress(db: Connection) -> tuple[int, str]:
     return len(printers.all_printers(db)), str(settings.value(db, "uplink.host"))

@@ -17,7 +17,7 @@ from appliance.host import clock
 from appliance.model.errors import PlatenError
 from appliance.model.reading import Reading
 from appliance.store import outbox, printers, readings, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.store.printers import Printer
 from appliance.webui import problems
 from appliance.webui.app import BOX, VISITOR, page, run
@@ -103,7 +103,7 @@ def _disk(database: Path) -> health_facts.Disk | None:
     return health_facts.Disk(free_mb=free, total_mb=total)
 
 
-def _stored(db: Database) -> tuple[list[Printer], dict[str, Reading], str, int, int]:
+def _stored(db: Connection) -> tuple[list[Printer], dict[str, Reading], str, int, int]:
     values = settings.load(db)
     poll_s = values["poll.status_s"]
     known, latest = printers.all_printers(db), readings.all_latest(db)

@@ -14,7 +14,7 @@ from appliance.model.errors import PlatenError
 from appliance.model.meters import order
 from appliance.model.reading import Meter, Reading
 from appliance.store import printers, readings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.store.printers import Printer
 from appliance.webui import errors, mibnames, problems, svg
 from appliance.webui.app import BOX, VISITOR, error_page, page, run, see, status_of
@@ -228,7 +228,7 @@ def _octets(value: bytes) -> str:
 
 
 def _stored(
-    db: Database, printer_id: str, since: str
+    db: Connection, printer_id: str, since: str
 ) -> tuple[
     Printer | None, Reading | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None, Past
 ]:
@@ -245,6 +245,6 @@ def _stored(
 
 
 def _stored_raw(
-    db: Database, printer_id: str
+    db: Connection, printer_id: str
 ) -> tuple[Printer | None, tuple[str, list[tuple[str, int, int | bytes | str | None]]] | None]:
     return printers.get(db, printer_id), readings.raw(db, printer_id)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from appliance.model.reading import Reading, Supply
 from appliance.store import printers, readings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.store.printers import Printer
 from appliance.webui import problems
 from appliance.webui.app import VISITOR, page, run
@@ -95,5 +95,5 @@ def _matches(row: Row, wanted: str) -> bool:
     return all(any(word in (text or "").lower() for text in texts) for word in wanted.lower().split())
 
 
-def _stored(db: Database) -> tuple[list[Printer], dict[str, Reading]]:
+def _stored(db: Connection) -> tuple[list[Printer], dict[str, Reading]]:
     return printers.all_printers(db), readings.all_latest(db)

@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance.model.errors import PlatenError
 from appliance.model.messages import EVENT, HEARTBEAT, READINGS, STATE
 from appliance.store import ledger, outbox, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.webui import errors
 from appliance.webui.app import BOX, VISITOR, page, run, see
 from appliance.webui.guard import Refused
@@ -156,7 +156,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _stored(
-    db: Database, schema: str | None, before: int | None
+    db: Connection, schema: str | None, before: int | None
 ) -> tuple[list[ledger.Entry], int | None, list[Waiting], tuple[int, int, str | None], str, bool]:
     """Entries of one kind come from at most _ROUNDS × _LOOK rows; `older` is where to look on."""
     found: list[ledger.Entry] = []

@@ -12,7 +12,7 @@ from appliance.model import targets
 from appliance.model.errors import PlatenError, TargetError
 from appliance.model.reading import Reading
 from appliance.store import settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.webui import errors
 from appliance.webui.app import BOX, VISITOR, page, run, see, status_of
 from appliance.webui.i18n import N_, Locale
@@ -176,7 +176,7 @@ def _size(entry: str) -> int:
         return 0
 
 
-def _settings(db: Database) -> tuple[int, list[str]]:
+def _settings(db: Connection) -> tuple[int, list[str]]:
     values = settings.load(db)
     rate, ranges = values["discovery.rate"], values["discovery.ranges"]
     return rate if isinstance(rate, int) else 20, ranges if isinstance(ranges, list) else []

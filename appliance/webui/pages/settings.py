@@ -13,7 +13,7 @@ from appliance.model.errors import PlatenError, SettingError, TargetError
 from appliance.model.settings import SETTINGS, Setting, Value, check
 from appliance.model.targets import parse
 from appliance.store import access, sessions, settings
-from appliance.store.database import Database
+from appliance.store.database import Connection
 from appliance.webui import auth, errors, guard
 from appliance.webui.app import BOX, LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR, page, run, see, sign_in
 from appliance.webui.i18n import N_, Locale
@@ -310,9 +310,9 @@ def _row(
     )
 
 
-def _values(db: Database) -> tuple[dict[str, Value], dict[str, str]]:
+def _values(db: Connection) -> tuple[dict[str, Value], dict[str, str]]:
     return settings.load(db), settings.sources(db)
 
 
-def _access(db: Database, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
+def _access(db: Connection, now: float) -> tuple[list[tuple[str, sessions.Session]], bool]:
     return access.listed(db, now), access.status_token(db) is not None
