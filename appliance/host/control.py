@@ -98,7 +98,7 @@ class Server:
                 return
             try:
                 call = msgspec.json.decode(memoryview(line)[:-1], type=_Call)
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 await _send(writer, _error(PlatenError("That is not a method call", code="bad-message")))
                 return
             answer = await self._answer(call)
@@ -184,7 +184,7 @@ async def call(
         ) from None
     except (OSError, asyncio.IncompleteReadError):
         raise ServiceDown(f"The {service} is not running") from None
-    except (asyncio.LimitOverrunError, msgspec.DecodeError):
+    except (asyncio.LimitOverrunError, msgspec.DecodeError, UnicodeDecodeError):
         raise Fault(f"The {service} answered something that is not an answer") from None
     if reply.error is not None:
         raise _raised(reply.error, reply.parameters or {})

@@ -183,6 +183,7 @@ async def test_one_client_too_many(path: Path) -> None:
     "data",
     [
         b"garbage\0",
+        b'{"method": "platen.x.\xff"}\0',
         b"\0",
         b"[]\0",
         b'{"method": 1}\0',
