@@ -52,7 +52,7 @@ def load(path: Path) -> Memory:
             return msgspec.json.decode(file.read(MOST_OCTETS), type=Memory)
     except FileNotFoundError:
         return Memory()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         log.warning("%s is put aside: %s", path.name, e)
         return Memory()
 

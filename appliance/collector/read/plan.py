@@ -70,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """ValueError where `data` is not a plan of this version."""
         try:
             plan = msgspec.msgpack.decode(data, type=Plan)
-        except msgspec.MsgspecError as e:
+        except (msgspec.MsgspecError, RecursionError) as e:
             raise ValueError(f"not a plan: {e}") from None
         if plan.version != VERSION:
             raise ValueError(f"a plan of version {plan.version}")
