@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.collector.ask.asker import Asker
 from appliance.collector.ask.snmp import SnmpAsker
+from appliance.model.errors import UsageError
 from appliance.model.settings import Value
 
 
@@ -53,6 +54,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             retries=self.retries,
             quirks=set(quirks),
         )
+
+
+def check_patience(timeout_s: float, retries: int) -> None:
+    """UsageError unless both are within what makes sense."""
+    if not 0.05 <= timeout_s <= 120 or not 0 <= retries <= 10:
+        raise UsageError("--timeout takes 0.05 to 120 seconds and --retries 0 to 10")
 
 
 class _Given(msgspec.Struct):

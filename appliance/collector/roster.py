@@ -5,7 +5,7 @@ writer at once; nothing here waits for a disk or a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -148,6 +148,14 @@ class Roster:
         self._say(stamp, "printer.moved", "info", known.row.id, fields)
         known.row = msgspec.structs.replace(known.row, address=address)
         self.answered(known, visit, stamp, **facts)
+
+    def learned(self, known: Known, quirks: Collection[str]) -> None:
+        """What its agent cannot take was found out by a visit that brought nothing else."""
+        if known.plan is None or sorted(quirks) == known.plan.quirks:
+            return
+        known.plan = msgspec.structs.replace(known.plan, quirks=sorted(quirks))
+        known.row = msgspec.structs.replace(known.row, plan=known.plan.encode())
+        self._writer.printer(known.row)
 
     def failed(self, known: Known, error: PlatenError, stamp: Stamp, failures: int) -> None:
         """It could not be read, for the `failures`-th time in a row. Said once when it falls silent."""

@@ -24,8 +24,8 @@ from appliance.collector.read.profile import Profiles
 from appliance.collector.state import Neighbour
 from appliance.collector.visit import Visit, first_read
 from appliance.collector.wire.value import MISSING, under
-from appliance.host import clock
-from appliance.model.errors import NameUnknown, NoAnswer, NotAPrinter, PrinterError, TargetError
+from appliance.host import clock, links
+from appliance.model.errors import NameUnknown, NoAnswer, NotAPrinter, PrinterError, TargetError, UsageError
 from appliance.model.reading import Traffic
 from appliance.model.targets import Address, Span, allowed, parse
 
@@ -272,6 +272,24 @@ async def read_first(
 def _object_id(answer: Answer) -> str | None:
     value = answer.varbinds[0].value if answer.varbinds else None
     return value if isinstance(value, str) else None
+
+
+async def attached() -> list[Span]:
+    """Every address of the attached networks but this machine's own. PlatenError where there is no network."""
+    found = await asyncio.to_thread(links.attached)
+    if not found:
+        raise UsageError(
+            "There is no attached network in which to look for printers",
+            hint="Plug in the network cable, or name a range",
+            code="no-network",
+        )
+    own = {link.address for link in found}
+    spans: list[Span] = []
+    for link in found:
+        hosts = parse(str(link.search))
+        assert isinstance(hosts, Span)
+        spans += [Span(a, a) for a in hosts if a not in own]
+    return spans
 
 
 async def resolve(texts: Iterable[str]) -> tuple[list[Span], list[PrinterError]]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collector: knows the printers, reads each when it is due, looks for new ones, writes down what it learns.
 
-Four loops share one event loop: polls, commits, settings, discovery. They meet in the roster (who is known), the
-schedule (when), the budget (how much) and the writer (what waits for the disk); none of them waits for another.
+Five loops share one event loop: polls, commits, settings, discovery, tidying. They meet in the roster (who is
+known), the schedule (when), the budget (how much) and the writer (what waits for the disk); none of them waits for
+another.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Collector:
                 self._poll,
                 self._commit,
                 self._watch_settings,
+                self._tidy,
                 self.discovery.run,
                 notify.keep_alive,
             ):
@@ -267,6 +269,10 @@ class Collector:
                     )
             except TimeoutError:
                 raise NoAnswer(f"{row.address} answers too slowly to be read", code="too-slow") from None
+            except NoAnswer:
+                # What made it fall silent must not be asked of it again in the same way.
+                self.roster.learned(known, asker.quirks)
+                raise
             finally:
                 self.budget.spend(row.id, asker.traffic, mono())
                 await asker.close()
@@ -392,19 +398,21 @@ class Collector:
                 self._store_works()
 
     async def _tidy(self) -> None:
-        """Forget once a day what is older than store.keep_days; never by a clock that nobody has set."""
         while True:
             await asyncio.sleep(TIDY_AFTER_S)
-            now = clock.now()
-            if now.clock == "synchronised":
-                before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
-                try:
-                    gone = await self.worker.run(readings.prune, before)
-                    await self.worker.run(events.prune, before)
-                    log.debug("%d old readings forgotten", gone)
-                except StoreError as e:
-                    self._store_failed(e)
+            try:
+                await self.tidy()
+            except StoreError as e:
+                self._store_failed(e)
             await asyncio.sleep(DAY_S - TIDY_AFTER_S)
+
+    async def tidy(self) -> None:
+        """Forget what is older than store.keep_days; never by a clock that nobody has set."""
+        now = clock.now()
+        if now.clock == "synchronised":
+            before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
+            gone = await self.worker.run(readings.prune, before) + await self.worker.run(events.prune, before)
+            log.debug("%d old readings and events forgotten", gone)
 
     async def commit_now(self) -> None:
         """Before a wish is answered, what it read is on disk. StoreError is shown as a problem, not raised."""
