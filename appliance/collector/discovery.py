@@ -150,6 +150,8 @@ class Discovery:
         excluded, errors = await self.excluded()
         shown = {e.sentence for e in self.problems}
         self.problems += [e for e in errors if e.sentence not in shown]
+        if errors:
+            return False  # it would ask whom nobody wants asked
         everyone = list(addresses(spans, excluded))
         if targets is None:
             # A printer that was added by its address is looked for like those in the ranges.

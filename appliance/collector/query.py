@@ -183,6 +183,8 @@ def askers(args: argparse.Namespace, address: str, port: int) -> list[Asker]:
     from appliance.collector.access import check_patience
 
     check_patience(args.timeout, args.retries)
+    if not 0 < len(args.community) <= 255:
+        raise UsageError("--community takes a text of 1 to 255 characters")
     if args.snmp == "3":
         return [_v3(args, address, port)]
     from appliance.collector.ask.snmp import SnmpAsker

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from appliance.collector.judge.events import events
+from appliance.collector.judge.events import bad_states, events
 from appliance.collector.judge.identity import Match, evidence, match
 from appliance.collector.read.plan import Plan
 from appliance.collector.schedule import SILENT_AFTER
@@ -18,7 +18,7 @@ from appliance.collector.writer import Happened, Writer
 from appliance.model.clock import Stamp
 from appliance.model.errors import PlatenError
 from appliance.model.messages import Severity
-from appliance.model.reading import Reading, merge
+from appliance.model.reading import Reading, SupplyState, merge
 from appliance.store.printers import Printer, new_id
 
 EXCHANGED = "exchanged"
@@ -28,12 +28,14 @@ Fields = dict[str, str | int | float | bool | None]
 
 
 class Known(msgspec.Struct):
-    """One printer: its row, its last reading with every section, how to read it, and what a person should settle."""
+    """One printer: its row, its last reading with every section, how to read it, what a person should settle, and
+    the bad states of its supplies that were said (judge.events)."""
 
     row: Printer
     reading: Reading | None = None
     plan: Plan | None = None
     question: str | None = None
+    bad: dict[str, SupplyState] = {}
 
     @property
     def displaced(self) -> bool:
@@ -59,7 +61,9 @@ class Roster:
     def load(self, rows: Iterable[Printer], readings: Mapping[str, Reading]) -> None:
         for row in rows:
             plan = None if row.plan is None else _plan(row.plan)
-            self._known[row.id] = Known(row, readings.get(row.id), plan)
+            reading = readings.get(row.id)
+            bad = bad_states(reading, {}) if reading is not None else {}
+            self._known[row.id] = Known(row, reading, plan, bad=bad)
 
     def __iter__(self) -> Iterator[Known]:
         return iter(list(self._known.values()))
@@ -109,8 +113,9 @@ class Roster:
         old, new = known.reading, visit.reading
         if old is not None:
             new = merge(old, new)
-        for code, severity, fields in events(old, new):
+        for code, severity, fields in events(old, new, known.bad):
             self._say(stamp, code, severity, known.row.id, fields)
+        known.bad = bad_states(new, known.bad)
         if known.row.state == "silent":
             self._say(stamp, "printer.answers", "info", known.row.id, {"address": known.row.address})
         printer = new.printer

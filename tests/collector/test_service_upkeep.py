@@ -114,6 +114,22 @@ async def test_other_ranges_end_the_search_of_the_old_ones(tmp_path: Path) -> No
             assert collector.discovery._memory.finished is not None
 
 
+async def test_nobody_is_asked_while_it_is_unclear_who_is_not_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "AGAIN_S", 0.5)
+    office = Office()
+    station = office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office, discovery__exclude=["the-bosss-printer.invalid"])
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            assert [e.code for e in collector.discovery.problems] == ["name-unknown"]
+            assert station.counts.packets_received == 0
+            await collector.worker.run(settings.put, "discovery.exclude", [], "you")
+            await until(lambda: len(collector.roster) == 1, 15.0)
+
+
 async def test_what_an_agent_cannot_take_is_remembered_though_it_fell_silent(tmp_path: Path) -> None:
     """It died of the second large question of one visit: the next one asks for less at a time."""
     office = Office()
