@@ -13,6 +13,7 @@ from typing import TextIO
 import msgspec
 
 from appliance.collector.access import Access, check_patience
+from appliance.collector.page import plain
 from appliance.collector.read.profile import load_profiles
 from appliance.collector.search import Hit, Search, attached, resolve
 from appliance.model.errors import PlatenError, UsageError
@@ -193,7 +194,7 @@ class _Table:
 
     def _row(self, cells: Iterable[str]) -> None:
         line = "  ".join(
-            _plain(cell)[: width or None].ljust(width)
+            plain(cell)[: width or None].ljust(width)
             for cell, (_, width) in zip(cells, _COLUMNS, strict=True)
         )
         print(line.rstrip(), file=self._out, flush=True)
@@ -204,11 +205,6 @@ def _model(vendor: str | None, model: str | None) -> str:
     if vendor and model and not model.lower().startswith(vendor.lower()):
         return f"{vendor} {model}"
     return model or vendor or "-"
-
-
-def _plain(text: str) -> str:
-    """A printer's own words must not move the cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _complain(error: PlatenError) -> None:

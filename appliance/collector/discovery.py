@@ -13,12 +13,11 @@ import msgspec
 
 from appliance.collector import search, state
 from appliance.collector.judge.candidate import verdict
-from appliance.collector.roster import Known
+from appliance.collector.roster import Known, stamp_of
 from appliance.collector.scan import Entry, Scan
 from appliance.collector.search import Hit, Search
 from appliance.collector.visit import Visit
 from appliance.host import clock
-from appliance.model.clock import Stamp
 from appliance.model.errors import PlatenError, TargetError
 from appliance.model.targets import Address, Span, addresses, parse
 
@@ -255,7 +254,7 @@ class Discovery:
         c = self._collector
         facts = {"port": hit.port, "snmp_version": hit.version, "community_index": hit.community}
         async with self._deciding:
-            stamp = _stamp(visit)
+            stamp = stamp_of(visit)
             match = c.roster.recognise(visit.reading, address)
             holder = c.roster.at(address)
             known = c.roster.get(match.id) if match.id else None
@@ -348,8 +347,3 @@ async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[tuple[str, Plat
             spans += found
             wrong += [(text, e) for e in failed]
     return spans, wrong
-
-
-def _stamp(visit: Visit) -> Stamp:
-    """The moment of the reading, on this boot's clock."""
-    return msgspec.structs.replace(clock.now(), time=visit.reading.time, clock=visit.reading.clock)

@@ -15,6 +15,7 @@ from appliance.collector.read.plan import Plan
 from appliance.collector.schedule import SILENT_AFTER
 from appliance.collector.visit import Visit
 from appliance.collector.writer import Happened, Writer
+from appliance.host import clock
 from appliance.model.clock import Stamp
 from appliance.model.errors import PlatenError
 from appliance.model.messages import Severity
@@ -205,6 +206,11 @@ class Roster:
 
     def _say(self, stamp: Stamp, code: str, severity: Severity, printer: str, fields: Fields) -> None:
         self._writer.event(Happened(stamp, code, severity, printer, fields))
+
+
+def stamp_of(visit: Visit) -> Stamp:
+    """The moment of its reading, on this boot's clock."""
+    return msgspec.structs.replace(clock.now(), time=visit.reading.time, clock=visit.reading.clock)
 
 
 def _evidence(old: Sequence[tuple[str, str]], reading: Reading) -> list[tuple[str, str]]:

@@ -22,13 +22,13 @@ from appliance.collector.budget import Budget, allowance
 from appliance.collector.discovery import Discovery
 from appliance.collector.read.plan import Plan
 from appliance.collector.read.profile import Profiles, load_profiles
-from appliance.collector.roster import Known, Roster
+from appliance.collector.roster import Known, Roster, stamp_of
 from appliance.collector.schedule import Due, Kind, Schedule
 from appliance.collector.search import Hit, read_first
 from appliance.collector.visit import Visit, poll
 from appliance.collector.writer import Writer
 from appliance.host import clock, notify
-from appliance.model.clock import Stamp, rfc3339, unix
+from appliance.model.clock import rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, PrinterExchanged, StoreError
 from appliance.model.reading import Traffic
 from appliance.model.settings import Value
@@ -227,7 +227,7 @@ class Collector:
             # The plan no longer fitted, and it was walked: its shape changed, or it is another printer.
             await self.discovery.adopt(known.row.address, visit, _hit(known, visit, facts))
         else:
-            self.roster.answered(known, visit, _stamp(visit), **facts)
+            self.roster.answered(known, visit, stamp_of(visit), **facts)
             self.schedule.done(known.row.id, kind, mono())
         return traffic
 
@@ -249,7 +249,7 @@ class Collector:
             return "nobody"
         if visit.replanned and self.roster.recognise(visit.reading, known.row.address).id != known.row.id:
             return "another"
-        self.roster.answered(known, visit, _stamp(visit), **facts)
+        self.roster.answered(known, visit, stamp_of(visit), **facts)
         self.schedule.done(known.row.id, "status", mono())
         return "the same"
 
@@ -450,8 +450,3 @@ def _hit(known: Known, visit: Visit, facts: Mapping[str, object]) -> Hit:
         sys_object_id=visit.reading.printer.sys_object_id,
         visit=visit,
     )
-
-
-def _stamp(visit: Visit) -> Stamp:
-    now = clock.now()
-    return Stamp(time=visit.reading.time, clock=visit.reading.clock, boot_id=now.boot_id, mono=now.mono)

@@ -228,11 +228,6 @@ class Profiles:
         best = max(self.by_name.values(), key=lambda p: (score(p, facts), p.name), default=GENERIC)
         return best if score(best, facts) else GENERIC
 
-    def candidates(self, facts: Facts) -> list[Profile]:
-        """Profiles that anything speaks for, best first."""
-        found = [p for p in self.by_name.values() if score(p, facts)]
-        return sorted(found, key=lambda p: -score(p, facts))
-
 
 def score(profile: Profile, facts: Facts) -> int:
     """How strongly `facts` speak for `profile`: 4 the 1284 maker, 3 each text, 2 sysObjectID, 2 private objects."""
