@@ -235,6 +235,14 @@ def test_a_setting_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
     assert platen("settings", "get", "poll.status_s", *state).stdout == "900\n"
 
 
+def test_octets_that_are_no_utf8_are_no_fault(free_address: str, tmp_path: Path) -> None:
+    words = ("--community", "gr\udcfcn", "--timeout", "0.1", "--retries", "0")
+    one_line(platen("query", f"{free_address}:1", *words, status=1), "no-answer")
+    assert "no printers" in platen("discover", free_address, "--port", "1", *words, status=1).stderr
+    state = ("--state", str(tmp_path))
+    one_line(platen("settings", "set", "snmp.communities", "gr\udcfcn", *state, status=2), "bad-setting")
+
+
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "s"))
     done = platen("settings", "set", "snmp.communities", "-", *state, stdin="hush-hush,other\n")

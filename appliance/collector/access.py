@@ -35,6 +35,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             retries=given.retries,
         )
 
+    def community(self, number: int) -> bytes:
+        """One of `communities`, counted on from the first after the last; as octets, whatever was typed."""
+        return self.communities[number % len(self.communities)].encode("utf-8", "surrogateescape")
+
     def asker(
         self,
         address: str,
@@ -48,7 +52,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         return SnmpAsker(
             address,
             port=port or self.port,
-            community=self.communities[community % len(self.communities)].encode(),
+            community=self.community(community),
             version="1" if version == "1" else "2c",
             timeout_s=self.timeout_s,
             retries=self.retries,

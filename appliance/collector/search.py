@@ -134,7 +134,7 @@ class Search:
         answers = sweep(
             addresses,
             port=self._access.port,
-            community=self._access.communities[community].encode(),
+            community=self._access.community(community),
             rate=self.rate,
             question=question,
             on_progress=progress,
@@ -236,7 +236,7 @@ class Search:
         asked = sweep(
             [answer.address],
             port=self._access.port,
-            community=self._access.communities[community].encode(),
+            community=self._access.community(community),
             versions=("2c",),
         )
         return "2c" if [again async for again in asked] else "1"

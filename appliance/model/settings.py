@@ -94,8 +94,10 @@ def check(key: str, value: Any) -> Value:
     if row.type == "texts":
         if isinstance(value, str):
             value = [v.strip() for v in value.replace(",", "\n").splitlines() if v.strip()]
-        if not isinstance(value, list) or not all(isinstance(v, str) and 0 < len(v) <= 255 for v in value):
-            raise SettingError(f"{key} takes a list of texts of up to 255 characters")
+        if not isinstance(value, list) or not all(
+            isinstance(v, str) and 0 < len(v) <= 255 and v.isprintable() for v in value
+        ):
+            raise SettingError(f"{key} takes a list of texts of up to 255 printable characters")
         if len(value) > row.most:
             raise SettingError(f"{key} takes up to {row.most} entries, not {len(value)}")
         return value

@@ -218,3 +218,13 @@ async def test_no_network_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(links, "attached", list)
     assert await asyncio.to_thread(cli.main, ["discover"]) == 2
     assert capsys.readouterr().err.startswith("platen: no-network: There is no attached network")
+
+
+async def test_a_community_of_other_octets_than_utf8() -> None:
+    office = Office()
+    office.stand(1, "hp-laserjet-m507", community="gr\xfcn")
+    async with office:
+        # As a terminal with UTF-8 passes it on.
+        status, out, _ = await discover(office, office.at(1), "--rate", "100", "--community", "gr\xfcn")
+    assert status == 0
+    assert "M507" in out
