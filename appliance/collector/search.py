@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal
@@ -34,6 +35,8 @@ FIRST_READ_S = 120.0
 """A first reading that takes longer is given up."""
 
 RESOLVE_S = 5.0
+
+log = logging.getLogger(__name__)
 
 Line = Callable[[str], contextlib.AbstractAsyncContextManager[object]]
 """Holds an address for as long as it is being asked, so that there is one request in flight."""
@@ -264,6 +267,14 @@ async def read_first(
             error = e
         except TimeoutError:
             error = NoAnswer(f"{address} answers too slowly to be read", code="too-slow")
+        except Exception:
+            # One printer that trips us must not end the search for all others.
+            log.exception("%s could not be read", address)
+            error = PrinterError(
+                f"{address} could not be read because of a fault of ours",
+                hint="A recording of it helps us: 'platen record'",
+                code="fault",
+            )
         finally:
             await asker.close()
     return visit, error, asker.traffic

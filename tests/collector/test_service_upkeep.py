@@ -4,13 +4,18 @@ cannot take."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appliance.collector import discovery, service
+from appliance import cli
+from appliance.collector import discovery, search, service
+from appliance.collector.ask.asker import Asker
 from appliance.collector.read import profile
+from appliance.collector.visit import Visit
 from appliance.collector.wire.message import GET, DecodeError, decode_message
 from appliance.host import clock
 from appliance.model.clock import Stamp
@@ -128,6 +133,39 @@ async def test_nobody_is_asked_while_it_is_unclear_who_is_not_to_be(
             assert station.counts.packets_received == 0
             await collector.worker.run(settings.put, "discovery.exclude", [], "you")
             await until(lambda: len(collector.roster) == 1, 15.0)
+
+
+async def test_one_printer_that_trips_us_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = Office()
+    office.stand(1, HP)
+    office.stand(2, KYOCERA)
+    read = search.first_read
+
+    async def tripping(asker: Asker, *rest: Any, **more: Any) -> Visit:
+        if asker.address == office.at(1):
+            raise ZeroDivisionError("ours")
+        return await read(asker, *rest, **more)
+
+    monkeypatch.setattr(search, "first_read", tripping)
+    async with office:
+        configure(tmp_path / "platen.db", office)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+            assert {k.row.address for k in collector.roster} == {office.at(2)}
+            scan = collector.discovery.scan
+            assert scan is not None
+            failed = scan.found[office.at(1)]
+            assert (failed.verdict, failed.code) == ("failed", "fault")
+        words = ["discover", f"{office.at(1)}-{office.at(2)}", "--port", str(office.port), "--rate", "100"]
+        assert await asyncio.to_thread(cli.main, words) == 0
+    said = capsys.readouterr()
+    assert "TASKalfa" in said.out
+    assert said.err.startswith(
+        f"platen: fault: {office.at(1)} could not be read because of a fault of ours. "
+    )
+    assert "Traceback" not in said.err
 
 
 async def test_what_an_agent_cannot_take_is_remembered_though_it_fell_silent(tmp_path: Path) -> None:
