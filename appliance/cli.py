@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import sys
 import textwrap
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = sys.argv[1:] if argv is None else list(argv)
         args = parser(words).parse_args(words)
         debug = debug or args.debug
+        if not debug:
+            # A command says what is wrong in one line of its own.
+            logging.getLogger("appliance").addHandler(logging.NullHandler())
         status = _run(args)
         sys.stdout.flush()
         return status

@@ -16,12 +16,14 @@ def add(commands: Commands) -> None:
         _discover,
         summary="find the printers of some addresses",
         text="""
-            Asks every address of the TARGETs one question of 43 octets, at a gentle pace, and reads each printer
-            that answers. Other devices are left alone after their first answer.
+            Asks every address of the TARGETs, or of the attached networks where none is given, one question of 43
+            octets, at a gentle pace, and reads each printer that answers. Other devices are left alone after their
+            first answer.
 
             A TARGET is an address, a range 192.168.1.1-192.168.2.254, a prefix 192.168.1.0/24, an IPv6 address,
             or a DNS name. Only private addresses are asked.""",
         examples="""
+            platen discover
             platen discover 192.168.1.0/24
             platen discover 10.1.0.0/16 --exclude 10.1.9.0/24 --rate 200
             platen discover 192.168.1.1-192.168.1.99 --json | jq -r .printer.model

@@ -249,6 +249,8 @@ async def _record(args: argparse.Namespace) -> int:
     address = await asyncio.to_thread(query.resolve, host, port)
     varbinds, vendor_tree = await _walk_first(query.askers(args, address, port))
     profiles = load_profiles()
+    for refused in profiles.refused:
+        print(f"platen: {plain(str(refused))}", file=sys.stderr)
     done = redact(
         varbinds,
         vendor_tree=vendor_tree,

@@ -76,12 +76,15 @@ def test_help_of_each_command(command: str) -> None:
         (("query", "10.0.0.1-10.0.0.9"), "bad-target"),
         (("query", "10.0.0.1:99999"), "bad-target"),
         (("query", "10.0.0.1", "--timeout", "-1"), "bad-usage"),
+        (("query", "10.0.0.1", "--community", ""), "bad-usage"),
+        (("query", "10.0.0.1", "--profiles", "/nowhere"), "bad-usage"),
         (("query", "10.0.0.1", "--snmp", "3"), "bad-usage"),
         (("query", "--walk", "/nowhere/x.snmprec"), "bad-recording"),
         (("discover", "10.0.0.9-10.0.0.1"), "range-reversed"),
         (("discover", "10.0.0.0/8"), "range-too-large"),
         (("discover", "1.1.1.0/24"), "public-address"),
         (("discover", "10.0.0.1", "--rate", "0"), "bad-usage"),
+        (("discover", "10.0.0.1", "--retries", "99"), "bad-usage"),
         (("record", "10.0.0.1"), "bad-usage"),
         (("settings", "get"), "bad-usage"),
         (("settings", "get", "no.such"), "bad-setting"),
@@ -212,10 +215,32 @@ def test_settings(tmp_path: Path) -> None:
     assert platen("settings", "get", "poll.status_s", *state).stdout == "900\n"
 
 
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("10.0.0.9-10.0.0.1", "range-reversed"),
+        ("10.0.0.0/8", "range-too-large"),
+        ("8.8.8.8", "public-address"),
+    ],
+)
+@pytest.mark.parametrize("key", ["discovery.ranges", "discovery.exclude"])
+def test_a_target_that_is_none_is_not_set(tmp_path: Path, key: str, target: str, code: str) -> None:
+    one_line(platen("settings", "set", key, target, "--state", str(tmp_path), status=2), code)
+    assert platen("settings", "get", key, "--state", str(tmp_path)).stdout == "-\n"
+
+
 def test_a_setting_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "s"))
     one_line(platen("settings", "set", "poll.status_s", "1", *state, status=2), "bad-setting")
     assert platen("settings", "get", "poll.status_s", *state).stdout == "900\n"
+
+
+def test_octets_that_are_no_utf8_are_no_fault(free_address: str, tmp_path: Path) -> None:
+    words = ("--community", "gr\udcfcn", "--timeout", "0.1", "--retries", "0")
+    one_line(platen("query", f"{free_address}:1", *words, status=1), "no-answer")
+    assert "no printers" in platen("discover", free_address, "--port", "1", *words, status=1).stderr
+    state = ("--state", str(tmp_path))
+    one_line(platen("settings", "set", "snmp.communities", "gr\udcfcn", *state, status=2), "bad-setting")
 
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.collector.ask.asker import Asker
 from appliance.collector.ask.snmp import SnmpAsker
+from appliance.model.errors import UsageError
 from appliance.model.settings import Value
 
 
@@ -34,6 +35,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             retries=given.retries,
         )
 
+    def community(self, number: int) -> bytes:
+        """One of `communities`, counted on from the first after the last; as octets, whatever was typed."""
+        return self.communities[number % len(self.communities)].encode("utf-8", "surrogateescape")
+
     def asker(
         self,
         address: str,
@@ -47,12 +52,18 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         return SnmpAsker(
             address,
             port=port or self.port,
-            community=self.communities[community % len(self.communities)].encode(),
+            community=self.community(community),
             version="1" if version == "1" else "2c",
             timeout_s=self.timeout_s,
             retries=self.retries,
             quirks=set(quirks),
         )
+
+
+def check_patience(timeout_s: float, retries: int) -> None:
+    """UsageError unless both are within what makes sense."""
+    if not 0.05 <= timeout_s <= 120 or not 0 <= retries <= 10:
+        raise UsageError("--timeout takes 0.05 to 120 seconds and --retries 0 to 10")
 
 
 class _Given(msgspec.Struct):

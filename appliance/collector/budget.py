@@ -86,9 +86,6 @@ class Budget:
             free_at = (part + _PARTS) * _PART_S
         return max(free_at - now, 0.0)
 
-    def forget(self, printer: str) -> None:
-        self._parts.pop(printer, None)
-
     def _fresh(self, printer: str, now: float) -> dict[int, Amount]:
         """What still counts. A part of the future (the clock began anew) does not."""
         newest = int(now // _PART_S)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`platen discover TARGET...`: look for printers from the command line."""
+"""`platen discover [TARGET...]`: look for printers from the command line."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from typing import TextIO
 
 import msgspec
 
-from appliance.collector.access import Access
+from appliance.collector.access import Access, check_patience
+from appliance.collector.page import plain
 from appliance.collector.read.profile import load_profiles
-from appliance.collector.search import Hit, Search, resolve
+from appliance.collector.search import Hit, Search, attached, resolve
 from appliance.model.errors import PlatenError, UsageError
 from appliance.model.reading import Reading, Traffic
 from appliance.model.settings import SETTINGS
 from appliance.model.targets import addresses
-
-HELP = "look for printers"
-DESCRIPTION = """\
-Asks each address one small question, and reads whatever is a printer. TARGET is an address, a range like
-192.168.1.1-192.168.1.254, a prefix like 192.168.1.0/24, or a name; private networks only."""
 
 DEFAULT_RATE = SETTINGS["discovery.rate"].default
 MOST_RATE = SETTINGS["discovery.rate"].maximum
@@ -33,8 +29,7 @@ _COLUMNS = (("ADDRESS", 15), ("PRINTER", 38), ("SERIAL", 16), ("PAGES", 9), ("SU
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.description = DESCRIPTION
-    parser.add_argument("targets", nargs="+", metavar="TARGET", help="where to look")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="where to look (the attached networks)")
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="TARGET", help="never ask these; may be repeated"
     )
@@ -57,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask general-purpose agents at once whether they are printers, instead of leaving them alone",
     )
+    parser.add_argument(
+        "--timeout", type=float, default=2.0, metavar="S", help="wait so long for a printer's answer (2)"
+    )
+    parser.add_argument(
+        "--retries", type=int, default=2, metavar="N", help="ask a printer again so often (2)"
+    )
     parser.add_argument("--json", action="store_true", help="one reading a line")
 
 
@@ -69,13 +70,16 @@ def run(args: argparse.Namespace) -> int:
     communities = tuple(args.community or ["public"])
     if not all(0 < len(c) <= 255 for c in communities):
         raise UsageError("--community takes a text of 1 to 255 characters")
-    access = Access(port=args.port, communities=communities)
+    check_patience(args.timeout, args.retries)
+    access = Access(port=args.port, communities=communities, timeout_s=args.timeout, retries=args.retries)
     return asyncio.run(_run(args, access))
 
 
 async def _run(args: argparse.Namespace, access: Access) -> int:
     profiles = load_profiles()
-    spans, errors = await resolve(args.targets)
+    for refused in profiles.refused:
+        _complain(refused)
+    spans, errors = await resolve(args.targets) if args.targets else (await attached(), [])
     # An exclusion that cannot be understood must stop the search: it would ask whom nobody wanted asked.
     excluded, wrong = await resolve(args.exclude)
     if wrong:
@@ -190,7 +194,7 @@ class _Table:
 
     def _row(self, cells: Iterable[str]) -> None:
         line = "  ".join(
-            _plain(cell)[: width or None].ljust(width)
+            plain(cell)[: width or None].ljust(width)
             for cell, (_, width) in zip(cells, _COLUMNS, strict=True)
         )
         print(line.rstrip(), file=self._out, flush=True)
@@ -201,11 +205,6 @@ def _model(vendor: str | None, model: str | None) -> str:
     if vendor and model and not model.lower().startswith(vendor.lower()):
         return f"{vendor} {model}"
     return model or vendor or "-"
-
-
-def _plain(text: str) -> str:
-    """A printer's own words must not move the cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _complain(error: PlatenError) -> None:

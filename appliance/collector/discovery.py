@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from appliance.collector import search, state
-from appliance.collector.roster import Known
+from appliance.collector.judge.candidate import verdict
+from appliance.collector.roster import Known, stamp_of
 from appliance.collector.scan import Entry, Scan
 from appliance.collector.search import Hit, Search
 from appliance.collector.visit import Visit
-from appliance.host import clock, links
-from appliance.model.clock import Stamp
+from appliance.host import clock
 from appliance.model.errors import PlatenError, TargetError
 from appliance.model.targets import Address, Span, addresses, parse
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 AGAIN_S = 60.0
 """When there was no network to look at, look for one after this."""
+
+SECOND_LOOK_S = 300.0
+"""So long after a first search, whoever was silent is asked once more: printers sleep, and restart."""
 
 FEW = 16
 """Of so few addresses each silent one is shown; of more, only what answered."""
@@ -44,6 +47,7 @@ class Discovery:
         self._wish: list[str] | None = None
         self._wished = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._by_settings = self._stale = False
         self._deciding = asyncio.Lock()
 
     @property
@@ -70,7 +74,14 @@ class Discovery:
 
     def again(self) -> None:
         """Where or how to look has changed: the next discovery is due."""
+        self._stale = True
         self._memory.finished = None
+        if self._task is None:
+            self._wished.set()
+        elif self._by_settings:
+            self._task.cancel()
+
+    def _network_again(self) -> None:
         if not self.running:
             self._wished.set()
 
@@ -79,15 +90,20 @@ class Discovery:
         while True:
             now = clock.now()
             wait = self._memory.due_in_s(now, self._collector.every_s)
+            second_look = self._memory.second_look and wait > 0
+            if second_look:
+                wait = self._memory.due_in_s(now, SECOND_LOOK_S)
             if wait and not self._wished.is_set():
                 try:
                     async with asyncio.timeout(min(wait, 600.0)):
                         await self._wished.wait()
                 except TimeoutError:
                     continue
+            second_look = second_look and not self._wished.is_set()
             targets, self._wish = self._wish, None
             self._wished.clear()
-            self._task = asyncio.create_task(self._discover(targets))
+            self._by_settings, self._stale = targets is None, False
+            self._task = asyncio.create_task(self._discover(targets, second_look))
             try:
                 await asyncio.wait({self._task})
             finally:
@@ -95,25 +111,32 @@ class Discovery:
                 await asyncio.gather(self._task, return_exceptions=True)
                 self._task = None
 
-    async def _discover(self, targets: list[str] | None) -> None:
-        rate = self._collector.number("discovery.rate")
+    async def _discover(self, targets: list[str] | None, second_look: bool) -> None:
+        rate, before, memory = self._collector.number("discovery.rate"), self.scan, self._memory
         scan = self.scan = Scan(rate=rate, started=clock.now().time)
+        if second_look and before is not None:
+            scan.found, scan.more = before.found, before.more
+        first = memory.finished is None
         complete = False
         try:
-            complete = await self._scan(scan, targets)
+            complete = await self._scan(scan, targets, second_look)
         except Exception:
             log.exception("a discovery failed")
         finally:
             scan.finished = clock.now().time
-            if targets is None:
+            if second_look:
+                memory.second_look = False
+                state.save(self._file, memory)
+            elif targets is None and not self._stale:
                 # One that was stopped counts too: the person knows best. One that met no network does not.
-                self._memory.finished = clock.now()
+                memory.finished = clock.now()
+                memory.second_look = first and complete
                 if not complete and not scan.stopped:
-                    asyncio.get_running_loop().call_later(AGAIN_S, self.again)
+                    asyncio.get_running_loop().call_later(AGAIN_S, self._network_again)
                 else:
-                    state.save(self._file, self._memory)
+                    state.save(self._file, memory)
 
-    async def _scan(self, scan: Scan, targets: list[str] | None) -> bool:
+    async def _scan(self, scan: Scan, targets: list[str] | None, second_look: bool) -> bool:
         """Whether there was anything to look at."""
         c = self._collector
         if targets is None:
@@ -126,6 +149,8 @@ class Discovery:
         excluded, errors = await self.excluded()
         shown = {e.sentence for e in self.problems}
         self.problems += [e for e in errors if e.sentence not in shown]
+        if errors:
+            return False  # it would ask whom nobody wants asked
         everyone = list(addresses(spans, excluded))
         if targets is None:
             # A printer that was added by its address is looked for like those in the ranges.
@@ -135,13 +160,13 @@ class Discovery:
         left: list[Address] = []
         for address in everyone:
             known = c.roster.at(str(address))
-            if known is None:
-                left.append(address)
-            else:
+            if known is not None:
                 scan.note([self._entry_known(known)])
-                if known.row.state == "silent":
+                if known.row.state == "silent" and not second_look:
                     c.ask_soon(known.row.id)
-        if targets is None:
+            elif not second_look or self._is_open(str(address)):
+                left.append(address)
+        if targets is None and not second_look:
             for known in c.roster:
                 if known.row.state == "silent" and not known.displaced:
                     c.ask_soon(known.row.id)
@@ -181,28 +206,21 @@ class Discovery:
             spans, wrong = await _spans(texts)
             return spans, [e for _, e in wrong]
         try:
-            attached = await asyncio.to_thread(links.attached)
+            return await search.attached(), []
         except PlatenError as e:
             return [], [e]
-        if not attached:
-            error = PlatenError(
-                "This box has no network where it could look for printers",
-                hint="Plug in the network cable, or name a range",
-                code="no-network",
-            )
-            return [], [error]
-        own = {link.address for link in attached}
-        spans = []
-        for link in attached:
-            hosts = parse(str(link.search))
-            assert isinstance(hosts, Span)
-            spans += [Span(a, a) for a in hosts if a not in own]
-        return spans, []
 
     async def excluded(self) -> tuple[list[Span], list[PlatenError]]:
         """Whom never to ask."""
         spans, wrong = await _spans(self._collector.texts("discovery.exclude"))
         return spans, [e for _, e in wrong]
+
+    def _is_open(self, address: str) -> bool:
+        """Whether the question is still open what is there: it was silent, or is a general-purpose agent."""
+        neighbour = self._memory.neighbours.get(address)
+        if neighbour is None:
+            return address not in self._memory.aliases
+        return neighbour.asked == "sysObjectID" and verdict(neighbour.sys_object_id) == "generic"
 
     def _is_alias(self, address: str) -> bool:
         printer = self._memory.aliases.get(address)
@@ -236,7 +254,7 @@ class Discovery:
         c = self._collector
         facts = {"port": hit.port, "snmp_version": hit.version, "community_index": hit.community}
         async with self._deciding:
-            stamp = _stamp(visit)
+            stamp = stamp_of(visit)
             match = c.roster.recognise(visit.reading, address)
             holder = c.roster.at(address)
             known = c.roster.get(match.id) if match.id else None
@@ -329,8 +347,3 @@ async def _spans(texts: Sequence[str]) -> tuple[list[Span], list[tuple[str, Plat
             spans += found
             wrong += [(text, e) for e in failed]
     return spans, wrong
-
-
-def _stamp(visit: Visit) -> Stamp:
-    """The moment of the reading, on this boot's clock."""
-    return msgspec.structs.replace(clock.now(), time=visit.reading.time, clock=visit.reading.clock)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.model.errors import (
-    AccessRefused,
     NameUnknown,
     NoAnswer,
     RecordingError,
@@ -75,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0. PlatenError otherwise, which carries its own."""
     if (args.host is None) == (args.walk is None):
         raise UsageError("Either HOST or --walk FILE is needed", hint="'platen query --help' shows how")
+    if args.profiles is not None and not Path(args.profiles).is_dir():
+        raise UsageError(f"{args.profiles} is not a folder of profiles")
     visit = asyncio.run(_visit(args))
     if args.json:
         import msgspec
@@ -92,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _visit(args: argparse.Namespace) -> Visit:
-    from appliance.collector.read.profile import BUILT_IN, load_profiles
+    from appliance.collector.read.profile import BUILT_IN, DEALER, load_profiles
     from appliance.collector.visit import first_read
 
-    profiles = load_profiles(*([BUILT_IN, Path(args.profiles)] if args.profiles else []))
+    profiles = load_profiles(*([BUILT_IN, DEALER, Path(args.profiles)] if args.profiles else []))
     for refused in profiles.refused:
         print(f"platen: {refused}", file=sys.stderr)
     stamp = _now()
@@ -179,8 +180,11 @@ def resolve(host: str, port: int) -> str:
 def askers(args: argparse.Namespace, address: str, port: int) -> list[Asker]:
     """Who asks, in the order they are tried: version 2c and then 1, unless a version was named. UsageError for
     arguments of `add_access` that cannot be."""
-    if not 0.05 <= args.timeout <= 120 or not 0 <= args.retries <= 10:
-        raise UsageError("--timeout takes 0.05 to 120 seconds and --retries 0 to 10")
+    from appliance.collector.access import check_patience
+
+    check_patience(args.timeout, args.retries)
+    if not 0 < len(args.community) <= 255:
+        raise UsageError("--community takes a text of 1 to 255 characters")
     if args.snmp == "3":
         return [_v3(args, address, port)]
     from appliance.collector.ask.snmp import SnmpAsker
@@ -219,7 +223,7 @@ def _v3(args: argparse.Namespace, address: str, port: int) -> Asker:
             retries=args.retries,
         )
     except ValueError as e:
-        raise AccessRefused(f"These SNMPv3 parameters cannot be used: {e}", code="bad-usage") from None
+        raise UsageError(f"These SNMPv3 parameters cannot be used: {e}") from None
 
 
 def _secret(path: str | None, variable: str, prompt: str) -> str:

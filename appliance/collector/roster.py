@@ -5,20 +5,21 @@ writer at once; nothing here waits for a disk or a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from appliance.collector.judge.events import events
+from appliance.collector.judge.events import bad_states, events
 from appliance.collector.judge.identity import Match, evidence, match
 from appliance.collector.read.plan import Plan
 from appliance.collector.schedule import SILENT_AFTER
 from appliance.collector.visit import Visit
 from appliance.collector.writer import Happened, Writer
+from appliance.host import clock
 from appliance.model.clock import Stamp
 from appliance.model.errors import PlatenError
 from appliance.model.messages import Severity
-from appliance.model.reading import Reading, merge
+from appliance.model.reading import Reading, SupplyState, merge
 from appliance.store.printers import Printer, new_id
 
 EXCHANGED = "exchanged"
@@ -28,12 +29,14 @@ Fields = dict[str, str | int | float | bool | None]
 
 
 class Known(msgspec.Struct):
-    """One printer: its row, its last reading with every section, how to read it, and what a person should settle."""
+    """One printer: its row, its last reading with every section, how to read it, what a person should settle, and
+    the bad states of its supplies that were said (judge.events)."""
 
     row: Printer
     reading: Reading | None = None
     plan: Plan | None = None
     question: str | None = None
+    bad: dict[str, SupplyState] = {}
 
     @property
     def displaced(self) -> bool:
@@ -59,7 +62,9 @@ class Roster:
     def load(self, rows: Iterable[Printer], readings: Mapping[str, Reading]) -> None:
         for row in rows:
             plan = None if row.plan is None else _plan(row.plan)
-            self._known[row.id] = Known(row, readings.get(row.id), plan)
+            reading = readings.get(row.id)
+            bad = bad_states(reading, {}) if reading is not None else {}
+            self._known[row.id] = Known(row, reading, plan, bad=bad)
 
     def __iter__(self) -> Iterator[Known]:
         return iter(list(self._known.values()))
@@ -109,8 +114,9 @@ class Roster:
         old, new = known.reading, visit.reading
         if old is not None:
             new = merge(old, new)
-        for code, severity, fields in events(old, new):
+        for code, severity, fields in events(old, new, known.bad):
             self._say(stamp, code, severity, known.row.id, fields)
+        known.bad = bad_states(new, known.bad)
         if known.row.state == "silent":
             self._say(stamp, "printer.answers", "info", known.row.id, {"address": known.row.address})
         printer = new.printer
@@ -148,6 +154,14 @@ class Roster:
         self._say(stamp, "printer.moved", "info", known.row.id, fields)
         known.row = msgspec.structs.replace(known.row, address=address)
         self.answered(known, visit, stamp, **facts)
+
+    def learned(self, known: Known, quirks: Collection[str]) -> None:
+        """What its agent cannot take was found out by a visit that brought nothing else."""
+        if known.plan is None or sorted(quirks) == known.plan.quirks:
+            return
+        known.plan = msgspec.structs.replace(known.plan, quirks=sorted(quirks))
+        known.row = msgspec.structs.replace(known.row, plan=known.plan.encode())
+        self._writer.printer(known.row)
 
     def failed(self, known: Known, error: PlatenError, stamp: Stamp, failures: int) -> None:
         """It could not be read, for the `failures`-th time in a row. Said once when it falls silent."""
@@ -192,6 +206,11 @@ class Roster:
 
     def _say(self, stamp: Stamp, code: str, severity: Severity, printer: str, fields: Fields) -> None:
         self._writer.event(Happened(stamp, code, severity, printer, fields))
+
+
+def stamp_of(visit: Visit) -> Stamp:
+    """The moment of its reading, on this boot's clock."""
+    return msgspec.structs.replace(clock.now(), time=visit.reading.time, clock=visit.reading.clock)
 
 
 def _evidence(old: Sequence[tuple[str, str]], reading: Reading) -> list[tuple[str, str]]:

@@ -62,9 +62,6 @@ class Schedule:
         entry.status_at = now + self._catch_up(entry)
         self._place_full(entry, now)
 
-    def remove(self, printer: str) -> None:
-        self._entries.pop(printer, None)
-
     def pause(self, printer: str) -> None:
         self._entries[printer].paused = True
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal
@@ -24,8 +25,8 @@ from appliance.collector.read.profile import Profiles
 from appliance.collector.state import Neighbour
 from appliance.collector.visit import Visit, first_read
 from appliance.collector.wire.value import MISSING, under
-from appliance.host import clock
-from appliance.model.errors import NameUnknown, NoAnswer, NotAPrinter, PrinterError, TargetError
+from appliance.host import clock, links
+from appliance.model.errors import NameUnknown, NoAnswer, NotAPrinter, PrinterError, TargetError, UsageError
 from appliance.model.reading import Traffic
 from appliance.model.targets import Address, Span, allowed, parse
 
@@ -34,6 +35,8 @@ FIRST_READ_S = 120.0
 """A first reading that takes longer is given up."""
 
 RESOLVE_S = 5.0
+
+log = logging.getLogger(__name__)
 
 Line = Callable[[str], contextlib.AbstractAsyncContextManager[object]]
 """Holds an address for as long as it is being asked, so that there is one request in flight."""
@@ -134,7 +137,7 @@ class Search:
         answers = sweep(
             addresses,
             port=self._access.port,
-            community=self._access.communities[community].encode(),
+            community=self._access.community(community),
             rate=self.rate,
             question=question,
             on_progress=progress,
@@ -236,7 +239,7 @@ class Search:
         asked = sweep(
             [answer.address],
             port=self._access.port,
-            community=self._access.communities[community].encode(),
+            community=self._access.community(community),
             versions=("2c",),
         )
         return "2c" if [again async for again in asked] else "1"
@@ -264,6 +267,14 @@ async def read_first(
             error = e
         except TimeoutError:
             error = NoAnswer(f"{address} answers too slowly to be read", code="too-slow")
+        except Exception:
+            # One printer that trips us must not end the search for all others.
+            log.exception("%s could not be read", address)
+            error = PrinterError(
+                f"{address} could not be read because of a fault of ours",
+                hint="A recording of it helps us: 'platen record'",
+                code="fault",
+            )
         finally:
             await asker.close()
     return visit, error, asker.traffic
@@ -272,6 +283,24 @@ async def read_first(
 def _object_id(answer: Answer) -> str | None:
     value = answer.varbinds[0].value if answer.varbinds else None
     return value if isinstance(value, str) else None
+
+
+async def attached() -> list[Span]:
+    """Every address of the attached networks but this machine's own. PlatenError where there is no network."""
+    found = await asyncio.to_thread(links.attached)
+    if not found:
+        raise UsageError(
+            "There is no attached network in which to look for printers",
+            hint="Plug in the network cable, or name a range",
+            code="no-network",
+        )
+    own = {link.address for link in found}
+    spans: list[Span] = []
+    for link in found:
+        hosts = parse(str(link.search))
+        assert isinstance(hosts, Span)
+        spans += [Span(a, a) for a in hosts if a not in own]
+    return spans
 
 
 async def resolve(texts: Iterable[str]) -> tuple[list[Span], list[PrinterError]]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collector: knows the printers, reads each when it is due, looks for new ones, writes down what it learns.
 
-Four loops share one event loop: polls, commits, settings, discovery. They meet in the roster (who is known), the
-schedule (when), the budget (how much) and the writer (what waits for the disk); none of them waits for another.
+Five loops share one event loop: polls, commits, settings, discovery, tidying. They meet in the roster (who is
+known), the schedule (when), the budget (how much) and the writer (what waits for the disk); none of them waits for
+another.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from appliance.collector.budget import Budget, allowance
 from appliance.collector.discovery import Discovery
 from appliance.collector.read.plan import Plan
 from appliance.collector.read.profile import Profiles, load_profiles
-from appliance.collector.roster import Known, Roster
+from appliance.collector.roster import Known, Roster, stamp_of
 from appliance.collector.schedule import Due, Kind, Schedule
 from appliance.collector.search import Hit, read_first
 from appliance.collector.visit import Visit, poll
 from appliance.collector.writer import Writer
 from appliance.host import clock, notify
-from appliance.model.clock import Stamp, rfc3339, unix
+from appliance.model.clock import rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, PrinterExchanged, StoreError
 from appliance.model.reading import Traffic
 from appliance.model.settings import Value
@@ -98,6 +99,7 @@ class Collector:
                 self._poll,
                 self._commit,
                 self._watch_settings,
+                self._tidy,
                 self.discovery.run,
                 notify.keep_alive,
             ):
@@ -225,7 +227,7 @@ class Collector:
             # The plan no longer fitted, and it was walked: its shape changed, or it is another printer.
             await self.discovery.adopt(known.row.address, visit, _hit(known, visit, facts))
         else:
-            self.roster.answered(known, visit, _stamp(visit), **facts)
+            self.roster.answered(known, visit, stamp_of(visit), **facts)
             self.schedule.done(known.row.id, kind, mono())
         return traffic
 
@@ -247,7 +249,7 @@ class Collector:
             return "nobody"
         if visit.replanned and self.roster.recognise(visit.reading, known.row.address).id != known.row.id:
             return "another"
-        self.roster.answered(known, visit, _stamp(visit), **facts)
+        self.roster.answered(known, visit, stamp_of(visit), **facts)
         self.schedule.done(known.row.id, "status", mono())
         return "the same"
 
@@ -267,6 +269,10 @@ class Collector:
                     )
             except TimeoutError:
                 raise NoAnswer(f"{row.address} answers too slowly to be read", code="too-slow") from None
+            except NoAnswer:
+                # What made it fall silent must not be asked of it again in the same way.
+                self.roster.learned(known, asker.quirks)
+                raise
             finally:
                 self.budget.spend(row.id, asker.traffic, mono())
                 await asker.close()
@@ -392,19 +398,21 @@ class Collector:
                 self._store_works()
 
     async def _tidy(self) -> None:
-        """Forget once a day what is older than store.keep_days; never by a clock that nobody has set."""
         while True:
             await asyncio.sleep(TIDY_AFTER_S)
-            now = clock.now()
-            if now.clock == "synchronised":
-                before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
-                try:
-                    gone = await self.worker.run(readings.prune, before)
-                    await self.worker.run(events.prune, before)
-                    log.debug("%d old readings forgotten", gone)
-                except StoreError as e:
-                    self._store_failed(e)
+            try:
+                await self.tidy()
+            except StoreError as e:
+                self._store_failed(e)
             await asyncio.sleep(DAY_S - TIDY_AFTER_S)
+
+    async def tidy(self) -> None:
+        """Forget what is older than store.keep_days; never by a clock that nobody has set."""
+        now = clock.now()
+        if now.clock == "synchronised":
+            before = rfc3339(unix(now.time) - self.number("store.keep_days") * DAY_S)
+            gone = await self.worker.run(readings.prune, before) + await self.worker.run(events.prune, before)
+            log.debug("%d old readings and events forgotten", gone)
 
     async def commit_now(self) -> None:
         """Before a wish is answered, what it read is on disk. StoreError is shown as a problem, not raised."""
@@ -442,8 +450,3 @@ def _hit(known: Known, visit: Visit, facts: Mapping[str, object]) -> Hit:
         sys_object_id=visit.reading.printer.sys_object_id,
         visit=visit,
     )
-
-
-def _stamp(visit: Visit) -> Stamp:
-    now = clock.now()
-    return Stamp(time=visit.reading.time, clock=visit.reading.clock, boot_id=now.boot_id, mono=now.mono)

@@ -30,9 +30,11 @@ class Neighbour(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct):
-    """`neighbours` by address; `aliases`: further addresses of a printer, by address, with the printer's id."""
+    """`neighbours` by address; `aliases`: further addresses of a printer, by address, with the printer's id.
+    `second_look`: whoever was silent at the discovery that ended then is still to be asked once more."""
 
     finished: Stamp | None = None
+    second_look: bool = False
     neighbours: dict[str, Neighbour] = {}
     aliases: dict[str, str] = {}
 

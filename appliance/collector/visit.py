@@ -72,7 +72,11 @@ async def first_read(asker: Asker, profiles: Profiles, *, now: Stamp) -> Visit:
         clock=now.clock,
         sections=[s for s in SECTIONS if s not in lost],
     )
-    notes = [*reading.notes, *(Note("section-lost", f"{root} cannot be walked") for root in failed)]
+    notes = [
+        *reading.notes,
+        *(Note("section-lost", f"{root} cannot be walked") for root in failed),
+        *_doubts(asker),
+    ]
     reading = msgspec.structs.replace(reading, traffic=asker.traffic, notes=notes)
     plan = plans.make(raw, profile, reading, asker.quirks, cheap=cheap)
     if failed:
@@ -139,7 +143,11 @@ async def poll(
         meters = _with_older(meters, previous) if kind == "status" else meters
     notes = [Note("section-lost", f"{s} did not answer this time") for s in sorted(lost) if s]
     reading = msgspec.structs.replace(
-        reading, traffic=asker.traffic, notes=[*reading.notes, *notes], alerts=alerts, meters=meters
+        reading,
+        traffic=asker.traffic,
+        notes=[*reading.notes, *notes, *_doubts(asker)],
+        alerts=alerts,
+        meters=meters,
     )
     made = _next_plan(plan, raw, walked, reading, asker)
     return Visit(reading, made, raw if kind == "full" else [], False)
@@ -242,6 +250,17 @@ async def _walk_all(asker: Asker, roots: list[str]) -> tuple[list[Varbind], list
 def _roots(profile: Profile) -> list[str]:
     private = {c for s in SECTIONS for c in profile.columns(s)}
     return sorted({*layout.roots(), *private}, key=oid_key)
+
+
+def _doubts(asker: Asker) -> list[Note]:
+    """What its agent does that makes it possible that something was not read."""
+    return [Note(quirk, text) for quirk, text in _DOUBTS.items() if quirk in asker.quirks]
+
+
+_DOUBTS = {
+    "loops": "Its tables run in circles; what they hold beyond that could not be read",
+    "walk-incomplete": "It has more to say than could be read, or fails while saying it",
+}
 
 
 def _no_printer(asker: Asker, sys_descr: str | None) -> NotAPrinter:

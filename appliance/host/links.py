@@ -23,8 +23,6 @@ _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _OPERATIONAL = ("UP", "UNKNOWN")
 """IF-MIB ifOperStatus as the kernel has it; virtual links never say more than UNKNOWN."""
 
-_MAIN_TABLE = 254
-
 
 class Link(msgspec.Struct, frozen=True):
     """An interface with a private IPv4 address. `search` is the prefix worth looking for printers in."""
@@ -59,17 +57,6 @@ def attached() -> list[Link]:
         search = network if length >= _WIDEST else ipaddress.IPv4Network((address, 24), strict=False)
         found.setdefault(search, Link(name, address, network, search))
     return list(found.values())
-
-
-def default_gateway() -> ipaddress.IPv4Address | None:
-    """The gateway of the default route with the lowest metric, or None."""
-    with _netlink() as ipr:
-        routes = [
-            (row.get("RTA_PRIORITY") or 0, row.get("RTA_GATEWAY"))
-            for row in ipr.get_routes(family=_AF_INET, table=_MAIN_TABLE)
-            if row["dst_len"] == 0 and row.get("RTA_GATEWAY")
-        ]
-    return ipaddress.IPv4Address(min(routes)[1]) if routes else None
 
 
 class _netlink:

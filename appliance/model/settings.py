@@ -14,7 +14,8 @@ Value = bool | int | str | list[str]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. `help` is a plain sentence for the page; `secret` values are never shown, logged or sent."""
+    """One row. `help` is a plain sentence for the page; `secret` values are never shown, logged or sent;
+    `targets` are addresses, ranges, prefixes and names (model.targets)."""
 
     key: str
     type: Literal["bool", "int", "text", "choice", "texts"]
@@ -26,11 +27,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     most: int = 64
     secret: bool = False
+    targets: bool = False
 
 
 _TABLE = (
-    Setting(key="discovery.ranges", type="texts", default=[], help="Where to look for printers: addresses, ranges and prefixes. Empty means the attached network."),
-    Setting(key="discovery.exclude", type="texts", default=[], help="Never ask these addresses anything."),
+    Setting(key="discovery.ranges", type="texts", default=[], targets=True, help="Where to look for printers: addresses, ranges and prefixes. Empty means the attached network."),
+    Setting(key="discovery.exclude", type="texts", default=[], targets=True, help="Never ask these addresses anything."),
     Setting(key="discovery.rate", type="int", default=20, minimum=1, maximum=10_000, unit="addresses/s", help="How fast to look."),
     Setting(key="discovery.every_h", type="int", default=24, minimum=1, maximum=24 * 30, unit="h", help="How often to look for new printers."),
     Setting(key="snmp.communities", type="texts", default=["public"], most=8, secret=True, help="SNMP v1/v2c read communities, tried in this order."),
@@ -92,8 +94,10 @@ def check(key: str, value: Any) -> Value:
     if row.type == "texts":
         if isinstance(value, str):
             value = [v.strip() for v in value.replace(",", "\n").splitlines() if v.strip()]
-        if not isinstance(value, list) or not all(isinstance(v, str) and 0 < len(v) <= 255 for v in value):
-            raise SettingError(f"{key} takes a list of texts of up to 255 characters")
+        if not isinstance(value, list) or not all(
+            isinstance(v, str) and 0 < len(v) <= 255 and v.isprintable() for v in value
+        ):
+            raise SettingError(f"{key} takes a list of texts of up to 255 printable characters")
         if len(value) > row.most:
             raise SettingError(f"{key} takes up to {row.most} entries, not {len(value)}")
         return value

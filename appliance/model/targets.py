@@ -43,7 +43,10 @@ class Span(msgspec.Struct, frozen=True):
 
 def allowed(address: Address) -> bool:
     """Whether the box may ask this address anything: private, link-local and loopback ranges only."""
-    return address.is_private and not (address.is_multicast or address.is_unspecified or address.is_reserved)
+    # ::1 lies in ::/8, which is reserved otherwise.
+    return address.is_loopback or (
+        address.is_private and not (address.is_multicast or address.is_unspecified or address.is_reserved)
+    )
 
 
 def parse(text: str) -> Span | str:

@@ -23,16 +23,9 @@ from appliance.simulate.server import Server, Station
 LISTEN = "127.0.0.1:1161"
 MOST_OCTETS = 64 * 1024 * 1024
 
-HELP = "let recordings answer SNMP on loopback addresses"
-DESCRIPTION = """\
-Each FILE answers as the device it was recorded from: the first at the address of --listen, the next one at the
-address behind it, and so on. SNMPv1 and v2c, GET, GETNEXT and GETBULK; nothing can be set. On loopback addresses
-all of 127.0.0.0/8 can be used without setting anything up."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes. `parser` should be made with RawDescriptionHelpFormatter."""
-    parser.description = DESCRIPTION
     parser.epilog = behaviour.describe() + "\n\n" + _SIGNALS
     parser.add_argument(
         "files", nargs="+", metavar="FILE.snmprec", help="a recording, with ,name=value,... behind"

@@ -115,7 +115,7 @@ def store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseBusy(f"{name} is held by another process", hint="It was tried for a while; try again")
     if code & 0xFF == sqlite3.SQLITE_FULL or code == _SHM_SIZE:
-        return DiskFull(f"There is no space left to write {name}")
+        return DiskFull(f"There is no space left to write {path or 'the database'}")
     if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(name, str(error))
     if code & 0xFF == sqlite3.SQLITE_READONLY:

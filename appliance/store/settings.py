@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.model.errors import SettingError
 from appliance.model.settings import SETTINGS, Value, check
+from appliance.model.targets import parse
 from appliance.store.database import transaction
 
 Source = Literal["you", "dealer", "installer"]
@@ -46,8 +47,12 @@ def sources(db: sqlite3.Connection) -> dict[str, str]:
 
 
 def put(db: sqlite3.Connection, key: str, value: object, source: Source) -> Value:
-    """Sets it, after model.settings.check, and returns what it is now. SettingError changes nothing."""
+    """Sets it, after model.settings.check, and returns what it is now. SettingError and TargetError change
+    nothing."""
     checked = check(key, value)
+    if SETTINGS[key].targets and isinstance(checked, list):
+        for target in checked:
+            parse(target)
     text = msgspec.json.encode(checked).decode()
     with transaction(db):
         if db.execute("SELECT value, source FROM setting WHERE key = ?", (key,)).fetchone() != (text, source):

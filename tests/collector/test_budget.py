@@ -67,5 +67,3 @@ def test_a_flood_waits() -> None:
     budget.spend("p", traffic(5_000, 100_000), 10.0)
     assert 3_000 < budget.wait_s("p", 20.0) <= HOUR_S
     assert budget.wait_s("other", 20.0) == 0
-    budget.forget("p")
-    assert budget.spent("p", 20.0) == Amount()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance import cli
 from appliance.collector import search
+from appliance.host import links
 from appliance.model.errors import NameUnknown, TargetError
 from tests.collector.office import NET_SNMP, Office
 
@@ -193,3 +196,35 @@ def test_the_way_from_the_command_line_is_short() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert run.stdout.strip() == "2 []"
+
+
+async def test_without_a_target_the_attached_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = Office()
+    office.stand(1, "hp-laserjet-m507")
+    network = ipaddress.IPv4Network(f"{office.at(0)}/29")
+    own = ipaddress.IPv4Address(office.at(2))
+    monkeypatch.setattr(links, "attached", lambda: [links.Link("eth0", own, network, network)])
+    async with office:
+        words = ["discover", "--port", str(office.port), "--rate", "100", "--timeout", "1", "--retries", "0"]
+        assert await asyncio.to_thread(cli.main, words) == 0
+    said = capsys.readouterr()
+    assert "M507" in said.out
+    assert said.err.startswith("5 addresses asked")
+
+
+async def test_no_network_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(links, "attached", list)
+    assert await asyncio.to_thread(cli.main, ["discover"]) == 2
+    assert capsys.readouterr().err.startswith("platen: no-network: There is no attached network")
+
+
+async def test_a_community_of_other_octets_than_utf8() -> None:
+    office = Office()
+    office.stand(1, "hp-laserjet-m507", community="gr\xfcn")
+    async with office:
+        # As a terminal with UTF-8 passes it on.
+        status, out, _ = await discover(office, office.at(1), "--rate", "100", "--community", "gr\xfcn")
+    assert status == 0
+    assert "M507" in out

@@ -23,6 +23,7 @@ from appliance.model.errors import BadReply, NoAnswer, NotAPrinter, PrinterExcha
 from appliance.model.reading import SECTIONS, Reading, Traffic, merge
 from appliance.simulate.command import load
 from appliance.simulate.server import Server
+from tests.collector.office import Office
 
 PRINTERS = Path(__file__).parents[1] / "printers"
 OTHERS = Path(__file__).parents[1] / "other_devices"
@@ -392,3 +393,16 @@ async def test_version_1_has_no_words_for_what_is_missing(profiles: Profiles) ->
         packets, octets = counted(server, mark)
         assert packets <= 4
         assert octets <= 1_300
+
+
+@pytest.mark.parametrize(("lie", "code"), [("loop", "loops"), ("endless", "walk-incomplete")])
+async def test_what_may_be_missing_is_noted(profiles: Profiles, lie: str, code: str) -> None:
+    office = Office()
+    office.stand(1, "brother-mfc-l8900cdw", lie=lie)
+    async with office:
+        asker = SnmpAsker(office.at(1), port=office.port, timeout_s=0.5)
+        first = await first_read(asker, profiles, now=at(0))
+        known = await poll(asker, first.plan, profiles, "full", now=at(1), previous=first.reading)
+        await asker.close()
+    assert code in {n.code for n in first.reading.notes}
+    assert code in {n.code for n in known.reading.notes}

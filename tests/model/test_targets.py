@@ -122,3 +122,18 @@ def test_families_do_not_mix() -> None:
     assert ipaddress.ip_address("::a00:1") not in span("10.0.0.1")
     assert str(span("10.0.0.1-10.0.0.2")) == "10.0.0.1-10.0.0.2"
     assert str(span("10.0.0.1")) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("::1", True),
+        ("::", False),
+        ("::ffff:8.8.8.8", False),
+        ("fe80::1", True),
+        ("fd00::1", True),
+        ("ff02::1", False),
+    ],
+)
+def test_which_ipv6_addresses_may_be_asked(text: str, may: bool) -> None:
+    assert allowed(ipaddress.ip_address(text)) == may

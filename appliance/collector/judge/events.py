@@ -11,15 +11,20 @@ status.problem status.cleared   conditions of hrPrinterDetectedErrorState
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from appliance.model.messages import Severity
-from appliance.model.reading import Alert, Reading, Supply
+from appliance.model.reading import Alert, Reading, Supply, SupplyState
+from appliance.model.supplies import LOW_PERCENT
 
 Fields = dict[str, str | int | float | bool | None]
 Happening = tuple[str, Severity, Fields]
 
 REPLACED_RISE = 20
 """Percentage points that a gauge must rise for its supply to count as exchanged: shaking a cartridge gives less."""
+
+RECOVERED = 5
+"""Percentage points above the threshold at which a supply that was low is so no more."""
 
 PROBLEMS: dict[str, Severity] = {
     "noPaper": "warning",
@@ -45,9 +50,31 @@ _WORSE: dict[str, Severity] = {
 }
 
 
-def events(old: Reading | None, new: Reading) -> list[Happening]:
-    """(code, severity, fields) of what is different in `new`; of a first reading, what is wrong already."""
-    return [*_alerts(old, new), *_supplies(old, new), *_meters(old, new), *_status(old, new)]
+def events(
+    old: Reading | None, new: Reading, standing: Mapping[str, SupplyState] | None = None
+) -> list[Happening]:
+    """(code, severity, fields) of what is different in `new`; of a first reading, what is wrong already. `standing`
+    are the bad states of supplies that were said and are not over (`bad_states`), by index; where it is not given,
+    those that `old` shows."""
+    if standing is None:
+        standing = bad_states(old, {}) if old is not None else {}
+    return [*_alerts(old, new), *_supplies(old, new, standing), *_meters(old, new), *_status(old, new)]
+
+
+def bad_states(new: Reading, before: Mapping[str, SupplyState]) -> dict[str, SupplyState]:
+    """The bad states of supplies that stand after `new`, where `before` stood. One is over when the gauge is well
+    above its threshold: gauges flicker."""
+    found: dict[str, SupplyState] = {}
+    for supply in new.supplies:
+        was = before.get(supply.index)
+        if supply.state in _WORSE and (was is None or _WORSE[was] != "critical"):
+            found[supply.index] = supply.state
+        elif was is not None and (
+            supply.state == "unknown"
+            or (supply.percent is not None and supply.percent < LOW_PERCENT + RECOVERED)
+        ):
+            found[supply.index] = was
+    return found
 
 
 def _alerts(old: Reading | None, new: Reading) -> list[Happening]:
@@ -93,21 +120,22 @@ def _alert_fields(alert: Alert) -> Fields:
     }
 
 
-def _supplies(old: Reading | None, new: Reading) -> list[Happening]:
+def _supplies(old: Reading | None, new: Reading, standing: Mapping[str, SupplyState]) -> list[Happening]:
     before = {s.index: s for s in old.supplies} if old is not None else {}
     found: list[Happening] = []
     for supply in new.supplies:
-        was = before.get(supply.index)
+        was, bad = before.get(supply.index), standing.get(supply.index)
         if was is not None and replaced(was, supply):
             found.append(("supply.replaced", "info", {**_supply_fields(supply), "from": was.percent}))
-        elif (severity := _WORSE.get(supply.state)) and _news(was, supply):
+            bad = None
+        # From empty to low is an improvement, not news.
+        if (
+            (severity := _WORSE.get(supply.state))
+            and bad != supply.state
+            and _WORSE.get(bad or "") != "critical"
+        ):
             found.append((f"supply.{supply.state}", severity, _supply_fields(supply)))
     return found
-
-
-def _news(was: Supply | None, now: Supply) -> bool:
-    """Whether a bad state is new. From empty to low is an improvement, not news."""
-    return was is None or (was.state != now.state and _WORSE.get(was.state) != "critical")
 
 
 def replaced(was: Supply, now: Supply) -> bool:

@@ -24,6 +24,9 @@ from appliance.model.meters import NAMES
 from appliance.model.reading import SupplyClass
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "profiles"
+DEALER = Path("/etc/platen/profiles.d")
+"""What a dealer, or whoever runs the box, knows better."""
+
 MOST_OCTETS = 256 * 1024
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
@@ -225,11 +228,6 @@ class Profiles:
         best = max(self.by_name.values(), key=lambda p: (score(p, facts), p.name), default=GENERIC)
         return best if score(best, facts) else GENERIC
 
-    def candidates(self, facts: Facts) -> list[Profile]:
-        """Profiles that anything speaks for, best first."""
-        found = [p for p in self.by_name.values() if score(p, facts)]
-        return sorted(found, key=lambda p: -score(p, facts))
-
 
 def score(profile: Profile, facts: Facts) -> int:
     """How strongly `facts` speak for `profile`: 4 the 1284 maker, 3 each text, 2 sysObjectID, 2 private objects."""
@@ -246,14 +244,17 @@ def score(profile: Profile, facts: Facts) -> int:
 
 
 def load_profiles(*directories: Path) -> Profiles:
-    """Profiles of `directories` (BUILT_IN alone by default). A file in a later one masks a file of that name in an
-    earlier one, unless it is broken: then it stands in `refused` and the earlier one stays in force."""
+    """Profiles of `directories`; without any, of BUILT_IN and DEALER. A file in a later one masks a file of that
+    name in an earlier one, unless it is broken: then it stands in `refused` and the earlier one stays in force."""
     loaded: dict[str, Profile] = {}
     refused: list[ProfileError] = []
-    for directory in directories or (BUILT_IN,):
+    for directory in directories or (BUILT_IN, DEALER):
         try:
-            files = sorted(directory.glob("*.toml"))
-        except OSError:
+            files = sorted(f for f in directory.iterdir() if f.suffix == ".toml")
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            refused.append(ProfileError(f"{directory} cannot be read: {e.strerror or e}", hint=""))
             continue
         for file in files:
             try:

@@ -26,16 +26,19 @@ USERS = {
 AUTH_KEY = "authentication pass"
 PRIV_KEY = "privacy passphrase"
 CONTEXT = "tray"
+PRINTER = "printer"
 
 
 @dataclass
 class Snmpd:
-    """`engine` is the engine id snmpd was given; None lets it make one."""
+    """`engine` is the engine id snmpd was given; None lets it make one. `behind`: HOST:PORT of a printer that answers
+    in the context PRINTER."""
 
     directory: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
     engine: str | None = None
+    behind: str | None = None
 
     def start(self) -> None:
         config = [
@@ -45,6 +48,9 @@ class Snmpd:
             f"proxy -Cn {CONTEXT} -v 2c -c public 127.0.0.1:{self.port} .1.3.6.1.2.1",
             "maxGetbulkRepeats 100",
         ]
+        if self.behind:
+            config.append(f"proxy -Cn {PRINTER} -v 2c -c public {self.behind} .1.3")
+            config.append(f"rouser -s usm sha256aes priv .1 {PRINTER}")
         if self.engine:
             config.append(f"exactEngineID 0x{self.engine}")
         for user, (auth, priv) in USERS.items():
@@ -112,10 +118,10 @@ def free_port() -> int:
 def make_snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Snmpd]]:
     made: list[Snmpd] = []
 
-    def make(engine: str | None = None) -> Snmpd:
+    def make(engine: str | None = None, behind: str | None = None) -> Snmpd:
         directory = tmp_path_factory.mktemp("snmpd")
         (directory / "state").mkdir()
-        made.append(Snmpd(directory, free_port(), engine=engine))
+        made.append(Snmpd(directory, free_port(), engine=engine, behind=behind))
         made[-1].start()
         return made[-1]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.collector.judge.events import PROBLEMS, events
-from appliance.model.reading import Alert, Meter, PrinterFacts, Reading, Status, Supply
+from appliance.collector.judge.events import PROBLEMS, bad_states, events
+from appliance.model.reading import Alert, Meter, PrinterFacts, Reading, Status, Supply, SupplyState
 from appliance.model.supplies import judge
 
 NOW = "2026-11-21T12:00:00Z"
@@ -81,6 +81,37 @@ def test_alerts(before: list[Alert], after: list[Alert], expected: list[tuple[st
 )
 def test_supplies(before: int | None, after: int | None, expected: list[tuple[str, str]]) -> None:
     assert codes(reading(supplies=[supply(before)]), reading(supplies=[supply(after)])) == expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ((11, 10, 11, 10, 11), ["supply.low"]),  # a gauge that flickers around the threshold
+        ((11, 10, 14, 10), ["supply.low"]),
+        ((11, 10, 15, 10), ["supply.low", "supply.low"]),
+        ((1, 0, 1, 0, 1), ["supply.low", "supply.empty"]),
+        ((9, -2, 9), ["supply.low"]),  # it did not know for a moment
+        ((9, None, 9), ["supply.low"]),
+        ((9, 100, 9), ["supply.low", "supply.replaced", "supply.low"]),
+        ((0, 40, 0), ["supply.empty", "supply.replaced", "supply.empty"]),
+    ],
+)
+def test_once_said_it_is_not_said_again_before_it_is_over(
+    levels: list[int | None], expected: list[str]
+) -> None:
+    said: list[str] = []
+    standing: dict[str, SupplyState] = {}
+    old: Reading | None = None
+    for level in levels:
+        new = reading(supplies=[supply(level)])
+        said += [code for code, _, _ in events(old, new, standing)]
+        old, standing = new, bad_states(new, standing)
+    assert said == expected
+
+
+def test_a_replaced_one_that_is_low_at_once() -> None:
+    old, new = (reading(supplies=[supply(9, serial=s)]) for s in ("CRUM-1", "CRUM-2"))
+    assert codes(old, new) == [("supply.replaced", "info"), ("supply.low", "warning")]
 
 
 @pytest.mark.parametrize(
