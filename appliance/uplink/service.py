@@ -259,10 +259,12 @@ class Uplink:
                 self._open = True
                 self._next["heartbeat"] = now
                 await self._say(self._state(online=True))
-            case Stored(mid, error):
-                self._flying.pop(mid, None)
+            case Stored(mid, error, heard):
+                seq = self._flying.pop(mid, None)
                 if error is not None:
                     await self._lose(generation, error, now)
+                elif seq is not None and not heard:
+                    self._window.unheard(seq)
             case Incoming(topic, body):
                 if self._endpoint is not None and topic == self._endpoint.topic("ack"):
                     await self._answered(body)

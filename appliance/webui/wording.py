@@ -126,7 +126,7 @@ def condition(t: Locale, reading: Reading) -> tuple[str, str]:
         return "bad", t.gettext("Cannot print")
     if errors:
         words = [word for error in (stopped or errors) for word in _error(t, reading, error)]
-        return "bad" if stopped else "note", " · ".join(words[:3])
+        return "bad" if stopped else "note", t.joined(words[:3])
     return "ok", plain(t, PRINTER_STATUS, reading.status.printer) or t.gettext("Answering")
 
 

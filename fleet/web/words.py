@@ -12,10 +12,8 @@ from markupsafe import Markup, escape
 from appliance.model.clock import rfc3339, unix
 from appliance.model.messages import Severity
 from appliance.model.reading import Meter, Reading, Supply
+from fleet.pulse import patience
 from fleet.store import Box
-
-SILENT_AFTER_S = 900
-"""A box that calls itself online and was not heard for so long is shown as silent."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -29,7 +27,7 @@ def box_mark(box: Box, now: float | None = None) -> Mark:
     """Online, offline or silent, whichever can be told."""
     if box.online is False:
         return Mark("bad", "Offline")
-    if box.last_heard is None or _age(box.last_heard, now) > SILENT_AFTER_S:
+    if box.last_heard is None or _age(box.last_heard, now) > patience(box.heartbeat_every):
         return Mark("note", "Silent")
     return Mark("ok", "Online") if box.online else Mark("off", "Not announced")
 

@@ -88,16 +88,21 @@ def test_keywords() -> None:
 
 
 @pytest.mark.parametrize(
-    ("online", "heard", "word"),
+    ("online", "heard", "every", "word"),
     [
-        (True, 10, "Online"),
-        (True, 1_000, "Silent"),
-        (False, 10, "Offline"),
-        (None, 10, "Not announced"),
-        (True, None, "Silent"),
+        (True, 10, None, "Online"),
+        (True, 1_000, None, "Silent"),
+        (True, 1_000, 300.0, "Silent"),
+        (True, 10_000, 3_600.0, "Online"),
+        (True, 11_000, 3_600.0, "Silent"),
+        (False, 10, 300.0, "Offline"),
+        (None, 10, None, "Not announced"),
+        (True, None, None, "Silent"),
     ],
 )
-def test_boxes_are_judged_by_what_was_heard(online: bool | None, heard: float | None, word: str) -> None:
+def test_boxes_are_judged_by_what_was_heard(
+    online: bool | None, heard: float | None, every: float | None, word: str
+) -> None:
     from appliance.model.clock import rfc3339
 
     box = Box(
@@ -109,6 +114,7 @@ def test_boxes_are_judged_by_what_was_heard(online: bool | None, heard: float | 
         version=None,
         heartbeat=None,
         heartbeat_heard=None,
+        heartbeat_every=every,
         duplicates=0,
         refused=0,
         printers=0,

@@ -146,6 +146,18 @@ async def test_a_silent_portal_is_waited_for(street: Street) -> None:
     await _arrived(street, box, 50, 150)
 
 
+async def test_a_portal_that_comes_late_does_not_wait_a_minute(street: Street) -> None:
+    """A broker that crashed has forgotten the portal's session: what the box sends first, nobody hears."""
+    street.broker.start()
+    box = street.box()
+    box.report()
+    box.start("tests.uplink.patient")
+    await until(lambda: any(e.seq == 1 and e.attempts > 1 for e in ledger.entries(box.db)), 20)
+    street.portal.start()
+    await until(lambda: box.waiting() == 0, 25)
+    await _arrived(street, box, 1, 3)
+
+
 @pytest.mark.parametrize("victim", ["uplink", "portal", "broker"])
 async def test_killed_at_any_moment_every_record_arrives_once(street: Street, victim: str) -> None:
     chance = random.Random(f"{victim} 20261121")
