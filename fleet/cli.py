@@ -17,7 +17,6 @@ import msgspec
 
 from appliance.model.errors import PlatenError, UsageError
 
-
 LEAST_DAYS = 30
 """As long as a message may lie at the broker."""
 

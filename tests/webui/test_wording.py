@@ -179,10 +179,7 @@ def test_several_conditions_make_one_sentence():
         sample.reading(1, 1_795_262_400.0), status=Status(printer="other", errors=errors), supplies=[]
     )
     assert wording.condition(EN, reading)[1] == "Toner is empty, switched to offline, a cover is open"
-    assert (
-        wording.condition(DE, reading)[1]
-        == "Toner leer, auf offline geschaltet, eine Abdeckung ist offen"
-    )
+    assert wording.condition(DE, reading)[1] == "Toner leer, auf offline geschaltet, eine Abdeckung ist offen"
 
 
 @pytest.mark.parametrize("error", vocabulary.ERRORS)
