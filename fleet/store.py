@@ -53,7 +53,7 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the list of events."""
+    """A row of the list of events; `name` is the printer's make and model, as far as they are known."""
 
     id: int
     box: str
@@ -62,6 +62,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     severity: str
     fields: dict[str, str | int | float | bool | None]
+    name: str = ""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -389,7 +390,10 @@ class Reader:
     ) -> list[Happening]:
         """The newest first."""
         rows = self._db.execute(
-            "SELECT * FROM events WHERE (?1 IS NULL OR box = ?1) AND (?2 IS NULL OR printer = ?2)"
+            "SELECT e.*, json_extract(latest, '$.reading.printer.vendor') AS vendor,"
+            " json_extract(latest, '$.reading.printer.model') AS model"
+            " FROM events e LEFT JOIN printers p ON p.box = e.box AND p.printer = e.printer"
+            " WHERE (?1 IS NULL OR e.box = ?1) AND (?2 IS NULL OR e.printer = ?2)"
             " AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
             (box, printer, before, limit),
         )
@@ -402,6 +406,7 @@ class Reader:
                 code=row["code"],
                 severity=row["severity"],
                 fields=msgspec.json.decode(row["fields"]),
+                name=" ".join(filter(None, (row["vendor"], row["model"]))),
             )
             for row in rows
         ]
