@@ -122,3 +122,19 @@ def test_families_do_not_mix() -> None:
     assert ipaddress.ip_address("::a00:1") not in span("10.0.0.1")
     assert str(span("10.0.0.1-10.0.0.2")) == "10.0.0.1-10.0.0.2"
     assert str(span("10.0.0.1")) == "10.0.0.1"
+
+
+def test_the_last_number_alone_ends_a_range() -> None:
+    assert str(parse("192.168.1.20-60")) == str(parse("192.168.1.20 - 60")) == "192.168.1.20-192.168.1.60"
+    assert parse("10-20.example") == "10-20.example"
+    with pytest.raises(TargetError) as backwards:
+        parse("192.168.1.20-10")
+    assert backwards.value.code == "range-reversed"
+
+
+@pytest.mark.parametrize(
+    "text", ["192.168.1.20-300", "192.168.1-5", "192.168.1.1-2-3", "192.168.1.", "10-20.30"]
+)
+def test_digits_dots_and_dashes_are_no_name(text: str) -> None:
+    with pytest.raises(TargetError):
+        parse(text)

@@ -153,7 +153,8 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
         "supply_lines": svg.chart(past.supplies, since, now, low=0, high=100),
         "days": days(t, past, since, now),
         "past": past,
-        "happened": [happenings.line(t, event) for event in happened],
+        # An alert and the condition that it stands for are one thing to people.
+        "happened": list(dict.fromkeys(happenings.line(t, event) for event in happened)),
         "raw": values,
         "raw_time": raw[0] if raw else None,
         "raw_count": len(raw[1]) if raw else 0,
