@@ -165,7 +165,7 @@ async def test_a_heartbeat_counts_what_the_checks_find(street: Street) -> None:
     def problems() -> int | None:
         status = street.portal.status()
         text = street.portal.get(f"/boxes/{box.id}")[2] if status and status["boxes"] else ""
-        found = re.search(r"problems</dt><dd>(\d+)", text)
+        found = re.search(r"its checks</dt><dd>(\d+)", text)
         return int(found[1]) if found else None
 
     assert await until(problems) >= 2, "an empty supply, and no collector that answers"
