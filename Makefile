@@ -6,12 +6,16 @@ RUN := .venv/bin/python
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## everything on this machine: simulated LAN, box, broker, dealer's portal (ARGS=--help)
 	@tools/setup demo
 	@exec $(RUN) -m demo $(ARGS)
+
+.PHONY: setup
+setup: ## .venv/bin/platen and what it needs
+	@tools/setup run
 
 .PHONY: test
 test: test-here test-debian13 ## every test, on this machine's Python and on Debian 13's

@@ -43,10 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has seen enough. What is still buffered must not fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read us has seen enough
         return PIPE_CLOSED
     except Exception as e:
+        if isinstance(e, OSError):
+            _drop_output()  # it may be what failed
         return _failed(Fault(f"{type(e).__name__}: {' '.join(str(e).split())}".rstrip(": ")), debug)
 
 
@@ -141,6 +142,11 @@ def _failed(error: PlatenError, debug: bool) -> int:
     with contextlib.suppress(OSError):  # nobody is left to tell
         print(f"platen: {plain(str(error))}", file=sys.stderr)
     return error.exit_status
+
+
+def _drop_output() -> None:
+    """What is still buffered must not fail once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def plain(text: str) -> str:

@@ -69,7 +69,9 @@ SERVE = "notify.ready('serving'); print('hello', flush=True); time.sleep(600)"
 
 
 async def test_ready_status_and_output(supervisor: Supervisor, lines: Lines) -> None:
-    await supervisor.start(program("one", "print('x' * 20_000); notify.ready('at work'); time.sleep(600)"))
+    await supervisor.start(
+        program("one", "print('x' * 20_000, flush=True); notify.ready('at work'); time.sleep(600)")
+    )
     assert supervisor.states() == {"one": ("ready", "at work")}
     await until(lambda: len("".join(lines.of("one"))) == 20_000)
     assert max(len(line) for line in lines.of("one")) <= 8_192

@@ -16,7 +16,7 @@ DISK = "/var/tmp"  # noqa: S108 - a disk, where tmp_path may be memory
 def on_a_disk() -> bool:
     """Whether bytes written there are counted at all."""
     kinds = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    found = max((m for m in kinds if DISK.startswith(m[0])), key=lambda m: len(m[0]))
+    found = max((m for m in kinds if DISK.startswith(m[0])), key=lambda m: len(m[0]), default=["/", ""])
     return found[1] != "tmpfs"
 
 
