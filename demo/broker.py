@@ -71,6 +71,8 @@ def configuration(folder: Path, *, host: str, port: int, user: str | None, tls: 
         "max_packet_size 262144",
         "persistence true",
         f"persistence_location {folder}/data/",
+        # What it took in the last half minute dies with it, and whoever sent that sends it again: nothing rests on its
+        # memory, so its disk is spared.
         "autosave_interval 30",
         "persistent_client_expiration 14d",
         "max_inflight_messages 200",

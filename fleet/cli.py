@@ -17,6 +17,9 @@ import msgspec
 
 from appliance.model.errors import PlatenError, UsageError
 
+LEAST_DAYS = 30
+"""As long as a message may lie at the broker."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line said, checked."""
@@ -30,6 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     listen_host: str
     listen_port: int
+    keep_days: int
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,6 +62,9 @@ def parse(arguments: list[str] | None) -> Options:
     parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="the portal's private key")
     parser.add_argument("--tenant", required=True, help="the account whose boxes are taken")
     parser.add_argument("--listen", default="127.0.0.1:8632", metavar="HOST:PORT", help="where the pages are")
+    parser.add_argument(
+        "--keep-days", type=int, default=400, metavar="N", help="how long readings are kept (default 400)"
+    )
     said = parser.parse_args(arguments)
     host, port = _endpoint(said.broker, "--broker")
     listen_host, listen_port = _endpoint(said.listen, "--listen")
@@ -69,6 +76,8 @@ def parse(arguments: list[str] | None) -> Options:
         )
     if not said.tenant or set(said.tenant) & set("/+#") or len(said.tenant) > 64:
         raise UsageError(f"{said.tenant[:64]!r} is not an account", hint="Without /, + and #")
+    if not LEAST_DAYS <= said.keep_days <= 36_500:
+        raise UsageError(f"--keep-days takes {LEAST_DAYS} to 36500, not {said.keep_days}")
     return Options(
         state=said.state,
         host=host,
@@ -79,6 +88,7 @@ def parse(arguments: list[str] | None) -> Options:
         tenant=said.tenant,
         listen_host=listen_host,
         listen_port=listen_port,
+        keep_days=said.keep_days,
     )
 
 
@@ -98,7 +108,7 @@ async def serve(options: Options) -> None:
     broker = Broker(
         host=options.host, port=options.port, ca=options.ca, certificate=options.certificate, key=options.key
     )
-    ingest = Ingest(broker, options.tenant, database)
+    ingest = Ingest(broker, options.tenant, database, keep_days=options.keep_days)
     ingest.start()
     try:
         runner = web.AppRunner(make_app(Reader(database), ingest, options.tenant), access_log=None)

@@ -35,6 +35,7 @@ BATCH_S = 0.1
 BATCH_MOST = 100
 SESSION_S = 14 * 86_400
 MOST_SEQS = 500
+PRUNE_S = 86_400.0
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +59,12 @@ class _Queued(msgspec.Struct, frozen=True):
 class Ingest:
     """The portal's ear. `start` returns at once and connecting goes on for ever; `stop` stores what was queued."""
 
-    def __init__(self, broker: Broker, tenant: str, database: Path) -> None:
+    def __init__(self, broker: Broker, tenant: str, database: Path, *, keep_days: int = 400) -> None:
         self._broker = broker
         self._tenant = tenant
         self._database = database
+        self._keep_s = keep_days * 86_400
+        self._next_prune = 0.0
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._stopping = threading.Event()
@@ -169,6 +172,18 @@ class Ingest:
                     log.exception("a batch of %d messages was not taken", len(batch))
             if last:
                 return
+            self._prune(time.monotonic())
+
+    def _prune(self, now: float) -> None:
+        if now < self._next_prune:
+            return
+        self._next_prune = now + PRUNE_S
+        try:
+            gone = self._writer.prune(rfc3339(time.time() - self._keep_s))
+        except StoreError as error:
+            log.error("%s", error)
+        else:
+            log.info("%d old records removed", gone)
 
     def _collect(self) -> tuple[list[_Queued], bool]:
         first = self._queue.get()

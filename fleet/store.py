@@ -21,6 +21,7 @@ from appliance.model.clock import unix
 from appliance.model.errors import DatabaseDamaged, DatabaseNewer, StoreError
 from appliance.model.messages import READINGS, Acknowledgement, Event, Heartbeat, Readings, State
 from fleet.latest import Latest, advance
+from fleet.pulse import interval
 from fleet.receive import Refused, Taken
 
 
@@ -35,6 +36,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     heartbeat: Heartbeat | None
     heartbeat_heard: str | None
+    heartbeat_every: float | None = None
     duplicates: int
     refused: int
     printers: int
@@ -51,7 +53,7 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the list of events."""
+    """A row of the list of events; `name` is the printer's make and model, as far as they are known."""
 
     id: int
     box: str
@@ -60,6 +62,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     severity: str
     fields: dict[str, str | int | float | bool | None]
+    name: str = ""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +149,39 @@ class Writer:
             for (box, stream), (seqs, refused) in answers.items()
         ]
 
+    def prune(self, cut: str) -> int:
+        """Forgets records, events and refusals that came before `cut` (RFC 3339, the portal's clock), and of meters
+        all but each day's last value. Returns how many records went. StoreError: nothing did."""
+        old = "(stream_id, seq) IN (SELECT stream_id, seq FROM messages WHERE received < ?)"
+        try:
+            with self._transaction():
+                gone = self._db.execute(f"DELETE FROM records WHERE {old}", (cut,)).rowcount
+                self._db.execute(f"DELETE FROM events WHERE {old}", (cut,))
+                self._db.execute("DELETE FROM refusals WHERE received < ?", (cut,))
+                self._db.execute(
+                    "DELETE FROM meters WHERE time < ? AND EXISTS (SELECT 1 FROM meters later"
+                    " WHERE later.box = meters.box AND later.printer = meters.printer AND later.name = meters.name"
+                    " AND later.time > meters.time AND later.time < substr(meters.time, 1, 10) || 'U')",
+                    (cut,),
+                )
+                for stream, taken_to in self._db.execute("SELECT id, taken_to FROM streams").fetchall():
+                    self._settle(stream, taken_to, cut)
+        except sqlite3.Error as error:
+            raise StoreError(f"Old readings could not be removed: {error}") from None
+        return gone
+
+    def _settle(self, stream: int, taken_to: int, cut: str) -> None:
+        """Replaces the stream's old rows by one number, as far as they have no gap."""
+        last = taken_to
+        for seq, received in self._db.execute(
+            "SELECT seq, received FROM messages WHERE stream_id = ? ORDER BY seq", (stream,)
+        ):
+            if received >= cut or (last and seq != last + 1):
+                break
+            last = seq
+        self._db.execute("DELETE FROM messages WHERE stream_id = ? AND seq <= ?", (stream, last))
+        self._db.execute("UPDATE streams SET taken_to = ? WHERE id = ?", (last, stream))
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
@@ -191,18 +227,12 @@ class Writer:
             )
             return None
         if isinstance(message, Heartbeat):
-            self._db.execute(
-                "UPDATE boxes SET heartbeat = ?, heartbeat_heard = ? WHERE box = ?",
-                (_json(message), arrival.received, item.box),
-            )
+            self._heartbeat(message, arrival.received)
             return None
-        stream = self._stream(item.box, message.stream, arrival.received)
-        known = self._db.execute(
-            "SELECT refused FROM messages WHERE stream_id = ? AND seq = ?", (stream, message.seq)
-        ).fetchone()
-        if known is not None:
+        stream, known, why = self._known(item.box, message.stream, message.seq, arrival.received)
+        if known:
             self._db.execute("UPDATE boxes SET duplicates = duplicates + 1 WHERE box = ?", (item.box,))
-            return item.box, message.stream, message.seq, known["refused"]
+            return item.box, message.stream, message.seq, why
         self._number(stream, message.seq, message.schema, item, None)
         if isinstance(message, Event):
             self._db.execute(
@@ -270,12 +300,9 @@ class Writer:
         self._db.execute("UPDATE boxes SET refused = refused + 1 WHERE box = ?", (item.box,))
         if item.stream is None or item.seq is None:
             return None
-        stream = self._stream(item.box, item.stream, arrival.received)
-        known = self._db.execute(
-            "SELECT refused FROM messages WHERE stream_id = ? AND seq = ?", (stream, item.seq)
-        ).fetchone()
-        if known is not None:
-            return item.box, item.stream, item.seq, known["refused"]
+        stream, known, why = self._known(item.box, item.stream, item.seq, arrival.received)
+        if known:
+            return item.box, item.stream, item.seq, why
         self._number(stream, item.seq, arrival.properties.get("schema", READINGS)[:60], item, item.reason)
         return item.box, item.stream, item.seq, item.reason
 
@@ -286,15 +313,28 @@ class Writer:
             (box, received, received if heard else None),
         )
 
-    def _stream(self, box: str, stream: str, received: str) -> int:
+    def _heartbeat(self, beat: Heartbeat, received: str) -> None:
+        row = self._db.execute(
+            "SELECT heartbeat, heartbeat_every FROM boxes WHERE box = ?", (beat.box,)
+        ).fetchone()
+        before = msgspec.json.decode(row["heartbeat"], type=Heartbeat) if row["heartbeat"] else None
+        self._db.execute(
+            "UPDATE boxes SET heartbeat = ?, heartbeat_heard = ?, heartbeat_every = ? WHERE box = ?",
+            (_json(beat), received, interval(before, beat, row["heartbeat_every"]), beat.box),
+        )
+
+    def _known(self, box: str, stream: str, seq: int, received: str) -> tuple[int, bool, str | None]:
+        """(ordinal of the stream, whether this number was settled before, why it was refused)."""
         self._db.execute(
             "INSERT INTO streams (box, stream, first_heard) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (box, stream, received),
         )
         row = self._db.execute(
-            "SELECT id FROM streams WHERE box = ? AND stream = ?", (box, stream)
+            "SELECT id, taken_to, m.seq, m.refused FROM streams LEFT JOIN messages m ON m.stream_id = id AND m.seq = ?"
+            " WHERE box = ? AND stream = ?",
+            (seq, box, stream),
         ).fetchone()
-        return int(row["id"])
+        return int(row["id"]), row["seq"] is not None or seq <= row["taken_to"], row["refused"]
 
     def _number(self, stream: int, seq: int, schema: str, item: Taken | Refused, refused: str | None) -> None:
         arrival = item.arrival
@@ -320,7 +360,7 @@ class Reader:
         rows = self._db.execute(
             "SELECT b.*, (SELECT count(*) FROM printers p WHERE p.box = b.box) AS printers,"
             " coalesce((SELECT sum(m.missing) FROM ("
-            "   SELECT max(seq) - min(seq) + 1 - count(*) AS missing"
+            "   SELECT max(seq) - coalesce(nullif(s.taken_to, 0), min(seq) - 1) - count(*) AS missing"
             "   FROM messages JOIN streams s ON s.id = stream_id"
             "   WHERE s.box = b.box GROUP BY stream_id) m), 0) AS missing"
             " FROM boxes b WHERE ? IS NULL OR b.box = ? ORDER BY b.box",
@@ -350,7 +390,10 @@ class Reader:
     ) -> list[Happening]:
         """The newest first."""
         rows = self._db.execute(
-            "SELECT * FROM events WHERE (?1 IS NULL OR box = ?1) AND (?2 IS NULL OR printer = ?2)"
+            "SELECT e.*, json_extract(latest, '$.reading.printer.vendor') AS vendor,"
+            " json_extract(latest, '$.reading.printer.model') AS model"
+            " FROM events e LEFT JOIN printers p ON p.box = e.box AND p.printer = e.printer"
+            " WHERE (?1 IS NULL OR e.box = ?1) AND (?2 IS NULL OR e.printer = ?2)"
             " AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
             (box, printer, before, limit),
         )
@@ -363,6 +406,7 @@ class Reader:
                 code=row["code"],
                 severity=row["severity"],
                 fields=msgspec.json.decode(row["fields"]),
+                name=" ".join(filter(None, (row["vendor"], row["model"]))),
             )
             for row in rows
         ]
@@ -380,7 +424,8 @@ class Reader:
         """Where a stream's sequence numbers have holes."""
         rows = self._db.execute(
             "SELECT stream, before + 1 AS first, seq - 1 AS last FROM ("
-            "  SELECT s.stream, m.seq, lag(m.seq) OVER (PARTITION BY m.stream_id ORDER BY m.seq) AS before"
+            "  SELECT s.stream, m.seq, coalesce("
+            "    lag(m.seq) OVER (PARTITION BY m.stream_id ORDER BY m.seq), nullif(s.taken_to, 0)) AS before"
             "  FROM messages m JOIN streams s ON s.id = m.stream_id WHERE s.box = ?)"
             " WHERE seq > before + 1 LIMIT ?",
             (box, limit),

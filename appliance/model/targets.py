@@ -17,7 +17,8 @@ MOST = 65_536
 """The largest range one entry may name: a /16."""
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?!\d+(\.\d+)*\Z){_LABEL}(\.{_LABEL})*\.?\Z")
+_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?!\d+\Z)(?![\d-]*\.[\d.-]*\Z){_LABEL}(\.{_LABEL})*\.?\Z")
+_SHORT = re.compile(r"(\d+\.\d+\.\d+)\.\d+\s*-\s*(\d{1,3})")
 _END = re.compile(r"\s*[0-9a-fA-F.:]+\s*")
 
 
@@ -62,6 +63,9 @@ def parse(text: str) -> Span | str:
             first, last = first + 1, last - 1
         return _checked(text, Span(first, last))
     ends = text.split("-")
+    # "192.168.1.20-60" goes to 192.168.1.60.
+    if short := _SHORT.fullmatch(text):
+        ends[1] = f"{short[1]}.{short[2]}"
     # "cafe-1.example" is a name; two ends of digits and dots, or of hex and colons, are a range.
     if len(ends) == 2 and all(_END.fullmatch(e) and ("." in e or ":" in e) for e in ends):
         try:
@@ -91,7 +95,10 @@ def _checked(text: str, span: Span) -> Span:
             hint="Name smaller ranges",
             code="range-too-large",
         )
-    if not (allowed(span.first) and allowed(span.last)):
+    # No private block is smaller than a /24 and next to a public one: one look in each is enough.
+    make = type(span.first)
+    looks = [make(n) for n in range(int(span.first), int(span.last), 256)]
+    if not all(map(allowed, [*looks, span.last])):
         raise TargetError(
             f"{text} is not in a private network",
             hint="The box asks private addresses only: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and their like",

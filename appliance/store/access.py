@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 
 from appliance.store.database import transaction
-from appliance.store.sessions import Session, _hashed
+from appliance.store.sessions import Session, hashed
 
 
 def listed(db: sqlite3.Connection, now: float) -> list[tuple[str, Session]]:
@@ -23,7 +23,7 @@ def listed(db: sqlite3.Connection, now: float) -> list[tuple[str, Session]]:
 
 def session_id(token: str) -> str:
     """The id that `listed` gives the session of this token."""
-    return _hashed(token).hex()
+    return hashed(token).hex()
 
 
 def end_one(db: sqlite3.Connection, id: str) -> None:

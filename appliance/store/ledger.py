@@ -75,10 +75,14 @@ def acknowledge(db: sqlite3.Connection, ack: Acknowledgement) -> int:
         return sum(_settle(db, seq, when, refused.get(seq)) for seq in sorted({*ack.seqs, *refused}))
 
 
-def entries(db: sqlite3.Connection, before: int | None = None, limit: int = 50) -> list[Entry]:
-    """Newest first, those with an id under `before` if given."""
+def entries(
+    db: sqlite3.Connection, before: int | None = None, limit: int = 50, *, schema: str | None = None
+) -> list[Entry]:
+    """Newest first; of one schema if named, and with an id under `before` if given."""
+    where, values = ("schema = ? AND ", (schema,)) if schema is not None else ("", ())
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM ledger WHERE id < ? ORDER BY id DESC LIMIT ?", (before or 1 << 62, limit)
+        f"SELECT {_COLUMNS} FROM ledger WHERE {where}id < ? ORDER BY id DESC LIMIT ?",
+        (*values, before or 1 << 62, limit),
     )
     return [_entry(r) for r in rows]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -60,21 +59,6 @@ def get(db: sqlite3.Connection, printer_id: str) -> Printer | None:
     """The printer with this id, archived or not."""
     found = _read(db, "p.id = ?", (printer_id,))
     return found[0] if found else None
-
-
-def by_evidence(
-    db: sqlite3.Connection, evidence: Iterable[tuple[str, str]]
-) -> dict[str, list[tuple[str, str]]]:
-    """Ids of the printers, archived ones included, that share any of `evidence`, each with what it shares."""
-    shared: dict[str, list[tuple[str, str]]] = {}
-    for kind, value in evidence:
-        for (found,) in db.execute(
-            "SELECT p.id FROM evidence e JOIN printer p ON p.no = e.printer"
-            " WHERE e.kind = ? AND e.value = ? ORDER BY p.no",
-            (kind, value),
-        ):
-            shared.setdefault(found, []).append((kind, value))
-    return shared
 
 
 def save(db: sqlite3.Connection, printer: Printer) -> None:

@@ -29,6 +29,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     label: str
 
 
+def hashed(token: str) -> bytes:
+    """What is kept of a token. A random one of 128 bits or more needs no slow hash."""
+    return hashlib.sha256(token.encode()).digest()
+
+
 def secret(db: sqlite3.Connection, name: Name) -> str | None:
     """The hash stored under this name, in the form its maker gave it."""
     row = db.execute("SELECT value FROM secret WHERE name = ?", (name,)).fetchone()
@@ -60,7 +65,7 @@ def begin(db: sqlite3.Connection, token: str, now: float, expires: float, label:
     with transaction(db):
         db.execute(
             "INSERT INTO session (token, created, used, expires, label) VALUES (?, ?, ?, ?, ?)",
-            (_hashed(token), now, now, expires, label[:200]),
+            (hashed(token), now, now, expires, label[:200]),
         )
 
 
@@ -68,7 +73,7 @@ def find(db: sqlite3.Connection, token: str, now: float) -> Session | None:
     """The session of this token if it has not expired."""
     row = db.execute(
         "SELECT created, used, expires, label FROM session WHERE token = ? AND expires > ?",
-        (_hashed(token), now),
+        (hashed(token), now),
     ).fetchone()
     return None if row is None else Session(created=row[0], used=row[1], expires=row[2], label=row[3])
 
@@ -78,20 +83,20 @@ def touch(db: sqlite3.Connection, token: str, now: float, expires: float) -> Non
     with transaction(db):
         db.execute(
             "UPDATE session SET used = ?, expires = ? WHERE token = ? AND used < ?",
-            (now, expires, _hashed(token), now - TOUCH_S),
+            (now, expires, hashed(token), now - TOUCH_S),
         )
 
 
 def end(db: sqlite3.Connection, token: str) -> None:
     """Logs out."""
     with transaction(db):
-        db.execute("DELETE FROM session WHERE token = ?", (_hashed(token),))
+        db.execute("DELETE FROM session WHERE token = ?", (hashed(token),))
 
 
 def end_all(db: sqlite3.Connection, but: str | None = None) -> int:
     """Logs everybody out, except the holder of the token `but`; how many."""
     with transaction(db):
-        keep = b"" if but is None else _hashed(but)
+        keep = b"" if but is None else hashed(but)
         return db.execute("DELETE FROM session WHERE token != ?", (keep,)).rowcount
 
 
@@ -123,8 +128,3 @@ def prune(db: sqlite3.Connection, now: float, keep_s: float = 86_400) -> None:
     with transaction(db):
         db.execute("DELETE FROM session WHERE expires <= ?", (now,))
         db.execute("DELETE FROM attempt WHERE time < ?", (now - keep_s,))
-
-
-def _hashed(token: str) -> bytes:
-    # A random token of 128 bits or more needs no slow hash.
-    return hashlib.sha256(token.encode()).digest()

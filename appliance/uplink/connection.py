@@ -30,6 +30,8 @@ SESSION_S = 7 * 86_400
 RECEIVE_MAXIMUM = 20
 MOST_INCOMING = 64 * 1024
 VERDICT_S = 1.5
+NOBODY_LISTENS = 0x10
+"""Reason code "no matching subscribers" of PUBACK (MQTT 5, 3.4.2.1)."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +71,11 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The broker has the publication `mid`, or will not have it."""
+    """The broker has the publication `mid`, or will not have it; `heard`: it has somebody to give it to."""
 
     mid: int
     error: LinkError | None
+    heard: bool = True
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -219,7 +222,7 @@ class Connection:
         self, client: Client, data: object, mid: int, code: ReasonCode, properties: Properties | None
     ) -> None:
         error = faults.reason(code.value, self._endpoint.host, publishing=True) if code.is_failure else None
-        self._tell(Stored(mid, error))
+        self._tell(Stored(mid, error, heard=code.value != NOBODY_LISTENS))
 
     def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
         with contextlib.suppress(UnicodeDecodeError):

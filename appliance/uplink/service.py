@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +22,9 @@ from appliance.host.identity import load_or_create
 from appliance.host.paths import Paths
 from appliance.model import messages
 from appliance.model.errors import BrokerUnreachable, LinkError, PlatenError, StoreError
-from appliance.model.messages import Acknowledgement, Heartbeat, State
+from appliance.model.messages import Acknowledgement, State
 from appliance.model.settings import Value
-from appliance.store import ledger, outbox, printers, settings
+from appliance.store import ledger, outbox, settings
 from appliance.store.database import Connection as Database
 from appliance.store.database import transaction
 from appliance.store.worker import Worker
@@ -43,6 +42,7 @@ from appliance.uplink.connection import (
     Stored,
 )
 from appliance.uplink.machine import Action, Backoff, Machine
+from appliance.uplink.pulse import heartbeat
 from appliance.uplink.window import Patience, Window
 
 log = logging.getLogger("platen.uplink")
@@ -259,10 +259,12 @@ class Uplink:
                 self._open = True
                 self._next["heartbeat"] = now
                 await self._say(self._state(online=True))
-            case Stored(mid, error):
-                self._flying.pop(mid, None)
+            case Stored(mid, error, heard):
+                seq = self._flying.pop(mid, None)
                 if error is not None:
                     await self._lose(generation, error, now)
+                elif seq is not None and not heard:
+                    self._window.unheard(seq)
             case Incoming(topic, body):
                 if self._endpoint is not None and topic == self._endpoint.topic("ack"):
                     await self._answered(body)
@@ -286,7 +288,8 @@ class Uplink:
             return
         if now >= self._next["heartbeat"]:
             self._next["heartbeat"] = now + int(str(self._settings["uplink.heartbeat_s"]))
-            await self._say(await self._worker.run(self._heartbeat))
+            beat = await heartbeat(self._box, self._paths, self._worker, await self._answer_status({}))
+            await self._say(self._publication(beat, messages.HEARTBEAT, qos=0, expiry_s=HEARTBEAT_EXPIRY_S))
         for seq in self._window.overdue(now):
             if seq not in self._flying.values():
                 await self._rows(seq - 1, 1, only=seq)
@@ -353,21 +356,6 @@ class Uplink:
             capabilities=CAPABILITIES,
         )
         return self._publication(state, messages.STATE, retain=True)
-
-    def _heartbeat(self, db: Database) -> Publication:
-        known = [p for p in printers.all_printers(db) if p.state != "paused"]
-        answering = sum(p.state == "active" and p.last_error is None for p in known)
-        beat = Heartbeat(
-            box=self._box,
-            stamp=clock.now(),
-            printers=len(known),
-            answering=answering,
-            waiting=outbox.count(db)[0],
-            problems=len(known) - answering,
-            uptime_s=int(time.clock_gettime(time.CLOCK_BOOTTIME)),
-            disk_free_mb=shutil.disk_usage(self._paths.state).free // 1_000_000,
-        )
-        return self._publication(beat, messages.HEARTBEAT, qos=0, expiry_s=HEARTBEAT_EXPIRY_S)
 
     def _publication(self, message: msgspec.Struct, schema: str, **how: Any) -> Publication:
         assert self._endpoint is not None

@@ -47,6 +47,17 @@ class Locale:
         """As `gettext`, in the form that goes with the count `n`; `%(n)s` is the localised count."""
         return self.words.ngettext(one, many, n) % {"n": self.number(n), **values}
 
+    def joined(self, sentences: Iterable[str]) -> str:
+        """Several short sentences as one: "Toner is empty, switched to offline"."""
+        first, *rest = sentences
+        return ", ".join([first, *map(self._within, rest)])
+
+    def _within(self, sentence: str) -> str:
+        """As it is written in the middle of another. German nouns keep their capital."""
+        if self.language == "de" and sentence.split(" ")[0] not in _SMALL:
+            return sentence
+        return sentence[:1].lower() + sentence[1:]
+
     def number(self, value: float, digits: int = 0) -> str:
         """ "12,345.6" or "12.345,6"; thousands are parted from four digits on."""
         text = f"{value:,.{digits}f}"
@@ -149,6 +160,9 @@ def _catalogue(language: str) -> gettext.NullTranslations:
 
 
 _SWAP = str.maketrans({",": ".", ".": ","})
+_SMALL = frozenset({"Ein", "Eine", "Das", "Die", "Der", "Kein", "Wenig", "Auf", "Bittet"})
+"""First words of German sentences that are no nouns."""
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ZONES_DE = {"CET": "MEZ", "CEST": "MESZ"}
 

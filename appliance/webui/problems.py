@@ -236,7 +236,7 @@ def _printers_light(t: Locale, facts: Facts) -> Light:
                 )
             )
             return Light("printers", label, "bad" if state == "bad" else "note", text)
-    return Light("printers", label, "ok", t.ngettext("%(n)s, working", "all %(n)s working", len(states)))
+    return Light("printers", label, "ok", t.ngettext("%(n)s working", "all %(n)s working", len(states)))
 
 
 def _portal_light(t: Locale, facts: Facts, state: State) -> Light:

@@ -41,12 +41,18 @@ def plain(t: Locale, table: dict[str, str], keyword: str | None) -> str:
 
 def supply_name(t: Locale, supply: Supply) -> str:
     """ "Black toner", "Waste toner container": what it is, by type and colour, else as the printer describes it."""
-    kind = SUPPLY_TYPES.get(supply.type)
+    otherwise = supply.description or t.gettext("Supply %(index)s", index=supply.index)
+    return kind_and_color(t, supply.type, supply.color, otherwise)
+
+
+def kind_and_color(t: Locale, type_: str, tint: str | None, otherwise: str) -> str:
+    """ "Black toner"; `otherwise` where the type says nothing."""
+    kind = SUPPLY_TYPES.get(type_)
     if kind is None:
-        return supply.description or t.gettext("Supply %(index)s", index=supply.index)
-    if not supply.color:
+        return otherwise
+    if not tint:
         return t.gettext(kind)
-    kind, tint = t.gettext(kind), color(t, supply.color)
+    kind, tint = t.gettext(kind), color(t, tint)
     # Each language picks from these and sets their order; German writes nouns with a capital.
     return t.gettext(
         "%(Color)s %(kind)s", Color=_first(tint, str.upper), kind=_first(kind, str.lower), Kind=kind
@@ -126,7 +132,7 @@ def condition(t: Locale, reading: Reading) -> tuple[str, str]:
         return "bad", t.gettext("Cannot print")
     if errors:
         words = [word for error in (stopped or errors) for word in _error(t, reading, error)]
-        return "bad" if stopped else "note", " · ".join(words[:3])
+        return "bad" if stopped else "note", t.joined(words[:3])
     return "ok", plain(t, PRINTER_STATUS, reading.status.printer) or t.gettext("Answering")
 
 

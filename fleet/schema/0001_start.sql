@@ -10,6 +10,7 @@ CREATE TABLE boxes (
     version TEXT,
     heartbeat TEXT,                 -- the last one, as JSON
     heartbeat_heard TEXT,
+    heartbeat_every REAL,           -- seconds between them, as observed (fleet.pulse)
     duplicates INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -20,10 +21,13 @@ CREATE TABLE streams (
     box TEXT NOT NULL REFERENCES boxes (box),
     stream TEXT NOT NULL,
     first_heard TEXT NOT NULL,
+    taken_to INTEGER NOT NULL DEFAULT 0,  -- every number up to here was settled, and its row is gone
     UNIQUE (box, stream)
 ) STRICT;
 
--- Every sequence number that was taken or refused: the reason why twice is once.
+-- Every sequence number that was taken or refused: the reason why twice is once. A box sends again whatever it holds
+-- no answer to, even after years on a shelf, so no number is ever forgotten: old rows without a gap before them become
+-- streams.taken_to.
 CREATE TABLE messages (
     stream_id INTEGER NOT NULL REFERENCES streams (id),
     seq INTEGER NOT NULL,

@@ -12,10 +12,8 @@ from markupsafe import Markup, escape
 from appliance.model.clock import rfc3339, unix
 from appliance.model.messages import Severity
 from appliance.model.reading import Meter, Reading, Supply
+from fleet.pulse import patience
 from fleet.store import Box
-
-SILENT_AFTER_S = 900
-"""A box that calls itself online and was not heard for so long is shown as silent."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -29,7 +27,7 @@ def box_mark(box: Box, now: float | None = None) -> Mark:
     """Online, offline or silent, whichever can be told."""
     if box.online is False:
         return Mark("bad", "Offline")
-    if box.last_heard is None or _age(box.last_heard, now) > SILENT_AFTER_S:
+    if box.last_heard is None or _age(box.last_heard, now) > patience(box.heartbeat_every):
         return Mark("note", "Silent")
     return Mark("ok", "Online") if box.online else Mark("off", "Not announced")
 
@@ -202,14 +200,21 @@ def total(reading: Reading) -> Meter | None:
     return next((m for m in reading.meters if m.name == "total"), None)
 
 
+_INNER = {"index", "group_index", "group", "code", "time", "supply"}
+"""Facts of events that say where a row stood in the printer's tables: for programs, not for people."""
+
+
 def event_text(code: str, fields: dict[str, object]) -> Markup:
-    """The code in words, then its facts."""
-    facts = Markup(", ").join(
-        Markup("{} {}").format(key.replace("_", " "), "–" if value is None else value)
-        for key, value in list(fields.items())[:8]
-    )
-    words = escape(keyword(code.replace(".", "_")))
-    return words + (Markup(': <span class="muted">{}</span>').format(facts) if facts else Markup(""))
+    """The code in words, then its facts: "Supply low: Cyan toner, 8 percent"."""
+    said = {k: v for k, v in fields.items() if k not in _INNER and v is not None}
+    told = [str(said.pop("description"))] if said.get("description") else []
+    if told:
+        for key in ("type", "color", "code_name"):
+            said.pop(key, None)
+    told += [keyword(str(said.pop(key))) for key in ("error", "code_name", "type", "color") if key in said]
+    told += [f"{key.replace('_', ' ')} {value}" for key, value in list(said.items())[:8]]
+    words = escape(keyword(re.sub(r"[.-]", "_", code)))
+    return words + (Markup(': <span class="muted">{}</span>').format(", ".join(told)) if told else Markup(""))
 
 
 def chart(points: list[tuple[float, int]], label: str) -> Markup:

@@ -144,6 +144,7 @@ INSERT INTO "setting" VALUES('snmp.communities','["public","office"]','you');
 INSERT INTO "setting" VALUES('uplink.host','"mqtt.example"','dealer');
 CREATE INDEX evidence_printer ON evidence (printer);
 CREATE INDEX event_printer ON event (printer, id) WHERE printer IS NOT NULL;
+CREATE INDEX ledger_kind ON ledger (schema, id);
 CREATE INDEX ledger_open ON ledger (seq) WHERE seq IS NOT NULL AND acknowledged IS NULL;
 CREATE INDEX attempt_source ON attempt (source, time);
 DELETE FROM "sqlite_sequence";

@@ -47,10 +47,10 @@ def _taken(message: Any, *, retained: bool = False, received: str = NOW) -> Take
     return Taken(arrival=arrival, box=message.box, message=message)
 
 
-def _readings(seq: int, **changes: Any) -> Taken:
+def _readings(seq: int, *, received: str = NOW, **changes: Any) -> Taken:
     example = EXAMPLES["readings"]
     assert isinstance(example, Readings)
-    return _taken(msgspec.structs.replace(example, seq=seq, **changes))
+    return _taken(msgspec.structs.replace(example, seq=seq, **changes), received=received)
 
 
 def test_twice_is_once_and_both_are_answered(writer: Writer, reader: Reader) -> None:
@@ -177,3 +177,45 @@ def test_opening_again_keeps_everything(writer: Writer, database: Path) -> None:
     found = Reader(database)
     assert found.counts()["messages"] == 1
     found.close()
+
+
+def _count(database: Path, table: str) -> int:
+    db = sqlite3.connect(database)
+    try:
+        return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    finally:
+        db.close()
+
+
+def test_what_is_old_goes_and_its_numbers_are_still_known(
+    writer: Writer, reader: Reader, database: Path
+) -> None:
+    old, new, cut = "2025-01-05T09:00:00.000Z", "2026-11-20T09:00:00.000Z", "2026-01-01T00:00:00.000Z"
+    writer.take([_readings(seq, received=old) for seq in (1, 2, 3, 5)], old)
+    writer.take([_readings(6, received=new)], new)
+    before = reader.printers()
+    assert reader.boxes()[0].missing == 1
+    assert writer.prune(cut) > 0
+    assert _count(database, "records") == len(EXAMPLES["readings"].records)  # type: ignore[union-attr]
+    assert _count(database, "messages") == 2, "5 stands behind a gap, 6 is new"
+    assert reader.boxes()[0].missing == 1
+    assert [(g.first, g.last) for g in reader.gaps(BOX)] == [(4, 4)]
+    assert reader.printers() == before
+    assert [a.seqs for a in writer.take([_readings(2), _readings(5), _readings(4)], NOW)] == [[2, 4, 5]]
+    assert reader.boxes()[0].duplicates == 2
+    assert _count(database, "records") == 2 * len(EXAMPLES["readings"].records)  # type: ignore[union-attr]
+    assert reader.boxes()[0].missing == 0
+    writer.prune(cut)
+    assert _count(database, "messages") == 3, "4 came now"
+
+
+def test_of_old_meters_each_day_keeps_its_last(writer: Writer, reader: Reader) -> None:
+    example = EXAMPLES["readings"].records[0]  # type: ignore[union-attr]
+    moments = [f"2025-01-0{day}T{hour}:00:00.000Z" for day in (5, 6) for hour in ("08", "23")]
+    for seq, moment in enumerate(moments, 1):
+        full = msgspec.structs.replace(
+            example.full, time=moment, meters=[Meter(name="total", value=seq, unit="impressions", source="t")]
+        )
+        writer.take([_readings(seq, records=[msgspec.structs.replace(example, full=full)])], NOW)
+    writer.prune("2026-01-01T00:00:00.000Z")
+    assert [value for _, value in reader.meter(BOX, example.printer, "total")] == [2, 4]

@@ -39,14 +39,18 @@ class Bare:
         )
         self._client.tls_set(str(street.authority.certificate), str(pair.certificate), str(pair.key))
         self._client.on_message = lambda c, u, m: self.got.append((m.topic, bytes(m.payload)))
+        self._granted: set[int] = set()
+        self._client.on_subscribe = lambda c, u, mid, codes, p: self._granted.add(mid)
         self._client.on_publish = lambda c, u, mid, code, p: self.stored.update({mid: code.value})
         self._client.on_connect = lambda c, u, f, code, p: code.is_failure or self.accepted.set()
         self._client.on_disconnect = lambda *_: self.ended.set()
         self._client.connect("127.0.0.1", street.broker.port, clean_start=True)
         self._client.loop_start()
 
-    def subscribe(self, *topics: str) -> None:
-        self._client.subscribe([(t, 1) for t in topics])
+    async def subscribe(self, *topics: str) -> None:
+        """Returns once the broker has answered: what is published before that, nobody hears."""
+        _, mid = self._client.subscribe([(t, 1) for t in topics])
+        await until(lambda: mid in self._granted, 5)
 
     async def publish(self, topic: str, body: bytes, said: dict[str, str] | None = None) -> int:
         """The broker's reason code."""
@@ -90,9 +94,9 @@ async def test_a_box_can_name_no_topic_but_its_own(street: Street, bare: Bares) 
     box, other, portal = bare("PL-A"), bare("PL-B"), bare("portal")
     await until(lambda: box.accepted.is_set() and other.accepted.is_set() and portal.accepted.is_set())
     # Everything is granted in SUBACK; what counts is what is delivered.
-    other.subscribe("#", f"v1/{TENANT}/PL-A/#", "$SYS/#")
-    box.subscribe("#")
-    portal.subscribe(f"v1/{TENANT}/+/#")
+    await other.subscribe("#", f"v1/{TENANT}/PL-A/#", "$SYS/#")
+    await box.subscribe("#")
+    await portal.subscribe(f"v1/{TENANT}/+/#")
 
     allowed = [f"v1/{TENANT}/PL-A/{t}" for t in ("state", "t", "ev", "hb", "res/7")]
     denied = [f"v1/{TENANT}/PL-A/{t}" for t in ("ack", "cfg", "cmd/reboot", "else", "t/deeper")]
@@ -181,7 +185,7 @@ async def test_the_portal_refuses_by_number_and_carries_on(street: Street, bare:
     await until(street.portal.connected)
     box = bare("PL-A")
     await until(box.accepted.is_set)
-    box.subscribe(f"v1/{TENANT}/PL-A/ack")
+    await box.subscribe(f"v1/{TENANT}/PL-A/ack")
     topic = f"v1/{TENANT}/PL-A/t"
     bomb = zstandard.ZstdCompressor(level=19).compress(b" " * 500_000_000)
     bad = [

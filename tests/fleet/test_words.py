@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
@@ -88,16 +90,21 @@ def test_keywords() -> None:
 
 
 @pytest.mark.parametrize(
-    ("online", "heard", "word"),
+    ("online", "heard", "every", "word"),
     [
-        (True, 10, "Online"),
-        (True, 1_000, "Silent"),
-        (False, 10, "Offline"),
-        (None, 10, "Not announced"),
-        (True, None, "Silent"),
+        (True, 10, None, "Online"),
+        (True, 1_000, None, "Silent"),
+        (True, 1_000, 300.0, "Silent"),
+        (True, 10_000, 3_600.0, "Online"),
+        (True, 11_000, 3_600.0, "Silent"),
+        (False, 10, 300.0, "Offline"),
+        (None, 10, None, "Not announced"),
+        (True, None, None, "Silent"),
     ],
 )
-def test_boxes_are_judged_by_what_was_heard(online: bool | None, heard: float | None, word: str) -> None:
+def test_boxes_are_judged_by_what_was_heard(
+    online: bool | None, heard: float | None, every: float | None, word: str
+) -> None:
     from appliance.model.clock import rfc3339
 
     box = Box(
@@ -109,12 +116,27 @@ def test_boxes_are_judged_by_what_was_heard(online: bool | None, heard: float | 
         version=None,
         heartbeat=None,
         heartbeat_heard=None,
+        heartbeat_every=every,
         duplicates=0,
         refused=0,
         printers=0,
         missing=0,
     )
     assert words.box_mark(box, NOW).word == word
+
+
+def test_events_say_what_people_need() -> None:
+    supply = {"supply": "1.2", "type": "toner", "color": "cyan", "percent": 8, "serial": None}
+    assert _plain("supply.low", **supply, description="Cyan Toner") == "Supply low: Cyan Toner, percent 8"
+    assert _plain("supply.low", **supply, description=None) == "Supply low: Toner, Cyan, percent 8"
+    assert _plain("status.problem", error="noToner") == "Status problem: No toner"
+    assert _plain("alert.raised", index=3, code=8, code_name="jam", time="x") == "Alert raised: Jam"
+    assert _plain("meter.went-back") == "Meter went back"
+    assert "&lt;b&gt;" in words.event_text("<b>", {"error": "<b>"})
+
+
+def _plain(event: str, **fields: object) -> str:
+    return re.sub(r"<[^>]+>", "", str(words.event_text(event, fields)))
 
 
 def test_a_chart_needs_two_points_and_survives_a_meter_that_stands_still() -> None:

@@ -137,3 +137,25 @@ def test_families_do_not_mix() -> None:
 )
 def test_which_ipv6_addresses_may_be_asked(text: str, may: bool) -> None:
     assert allowed(ipaddress.ip_address(text)) == may
+
+
+def test_the_last_number_alone_ends_a_range() -> None:
+    assert str(parse("192.168.1.20-60")) == str(parse("192.168.1.20 - 60")) == "192.168.1.20-192.168.1.60"
+    assert parse("10-20.example") == "10-20.example"
+    with pytest.raises(TargetError) as backwards:
+        parse("192.168.1.20-10")
+    assert backwards.value.code == "range-reversed"
+
+
+@pytest.mark.parametrize(
+    "text", ["192.168.1.20-300", "192.168.1-5", "192.168.1.1-2-3", "192.168.1.", "10-20.30"]
+)
+def test_digits_dots_and_dashes_are_no_name(text: str) -> None:
+    with pytest.raises(TargetError):
+        parse(text)
+
+
+def test_private_ends_do_not_hide_public_addresses_between() -> None:
+    with pytest.raises(TargetError) as refused:
+        parse("192.0.0.1-192.0.2.254")  # 192.0.1.0/24 belongs to somebody
+    assert refused.value.code == "public-address"

@@ -53,10 +53,6 @@ def test_printers_come_back_as_last_saved(saved: list[Printer]) -> None:
     assert {p.id for p in printers.all_printers(db)} == {p.id for p in last.values() if p.state != "archived"}
     for id in "abc":
         assert printers.get(db, id) == last.get(id)
-    for kind, value in [("serial", "x"), ("mac", "y")]:
-        assert set(printers.by_evidence(db, [(kind, value)])) == {
-            p.id for p in last.values() if (kind, value) in p.evidence
-        }
     db.close()
 
 
@@ -76,13 +72,6 @@ def test_printers_keep_the_order_they_were_found_in(db: sqlite3.Connection) -> N
     ids = [add_printer(db, n) for n in range(9)]
     assert [p.id for p in printers.all_printers(db)] == ids
     assert len({printers.new_id() for _ in range(999)}) == 999
-
-
-def test_evidence_tells_what_is_shared(db: sqlite3.Connection) -> None:
-    a = add_printer(db, 1, evidence=[("mac", "m1"), ("serial", "s1")])
-    b = add_printer(db, 2, evidence=[("mac", "m1"), ("serial", "s2")])
-    shared = printers.by_evidence(db, [("serial", "s2"), ("mac", "m1"), ("uuid", "none")])
-    assert shared == {b: [("serial", "s2"), ("mac", "m1")], a: [("mac", "m1")]}
 
 
 # --- settings

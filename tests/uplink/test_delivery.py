@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
-from appliance.host import control
-from appliance.store import ledger, outbox
+from appliance.host import clock, control
+from appliance.store import ledger, outbox, printers, readings
+from appliance.store.printers import Printer
 from tests.uplink.peers import Box, Street, until
+from tests.webui import sample
 
 
 async def _arrived(
@@ -144,6 +148,39 @@ async def test_a_silent_portal_is_waited_for(street: Street) -> None:
     assert sent == set(range(1, 21)), "a window of 20, no more"
     street.portal.start()
     await _arrived(street, box, 50, 150)
+
+
+async def test_a_heartbeat_counts_what_the_checks_find(street: Street) -> None:
+    street.broker.start()
+    street.portal.start()
+    box = street.box()
+    stamp, reading = clock.now(), sample.reading(1, time.time())
+    printer = Printer(id="p0", address="10.0.0.1", last_seen=stamp.time, last_tried=stamp.time)
+    printers.save(box.db, printer)
+    empty = [msgspec.structs.replace(s, state="empty", percent=0) for s in reading.supplies]
+    readings.save_full(box.db, "p0", stamp, msgspec.structs.replace(reading, supplies=empty))
+    box.start()
+    await box.reaches("connected")
+
+    def problems() -> int | None:
+        status = street.portal.status()
+        text = street.portal.get(f"/boxes/{box.id}")[2] if status and status["boxes"] else ""
+        found = re.search(r"its checks</dt><dd>(\d+)", text)
+        return int(found[1]) if found else None
+
+    assert await until(problems) >= 2, "an empty supply, and no collector that answers"
+
+
+async def test_a_portal_that_comes_late_does_not_wait_a_minute(street: Street) -> None:
+    """A broker that crashed has forgotten the portal's session: what the box sends first, nobody hears."""
+    street.broker.start()
+    box = street.box()
+    box.report()
+    box.start("tests.uplink.patient")
+    await until(lambda: any(e.seq == 1 and e.attempts > 1 for e in ledger.entries(box.db)), 20)
+    street.portal.start()
+    await until(lambda: box.waiting() == 0, 25)
+    await _arrived(street, box, 1, 3)
 
 
 @pytest.mark.parametrize("victim", ["uplink", "portal", "broker"])

@@ -23,17 +23,37 @@ def test_a_full_window_sends_nothing_more() -> None:
 
 
 def test_rows_go_again_after_a_minute_then_less_and_less_often() -> None:
-    window, now, waits = Window(20, PATIENCE), 0.0, []
-    window.sent(7, now)
-    for _ in range(6):
-        due = window.next_due()
-        assert due is not None
-        assert window.overdue(due - 0.01) == []
-        assert window.overdue(due) == [7]
-        waits.append(due - now)
-        now = due
-        window.sent(7, now)
-    assert waits == [60, 120, 240, 480, 900, 900]
+    window = Window(20, PATIENCE)
+    window.sent(7, 0)
+    assert _waits(window, 6) == [60, 120, 240, 480, 900, 900]
+
+
+def test_a_row_that_nobody_heard_goes_again_soon() -> None:
+    window = Window(20, PATIENCE)
+    window.sent(7, 0)
+    window.unheard(7)
+    assert _waits(window, 4, unheard=True) == [2, 4, 8, 16]
+    window.answered([7])
+    window.unheard(7)
+    assert window.overdue(10_000) == []
+    window.sent(8, 0)
+    assert window.overdue(59) == [], "what was heard is given its time"
+    window.unheard(8)
+    assert window.overdue(2) == [8], "an answer restored this patience too"
+
+
+def _waits(window: Window, count: int, *, unheard: bool = False) -> list[int]:
+    """Whole seconds between the times row 7 falls due."""
+    waits, last, now = [], 0, 0
+    while len(waits) < count:
+        now += 1
+        if window.overdue(now) == [7]:
+            waits.append(now - last)
+            last = now
+            window.sent(7, now)
+            if unheard:
+                window.unheard(7)
+    return waits
 
 
 def test_an_answer_restores_patience_and_an_unknown_one_does_not() -> None:
@@ -53,7 +73,7 @@ def test_a_new_connection_starts_from_the_oldest_and_minds_the_brokers_limit() -
     window = Window(20, PATIENCE)
     window.sent(5, 0)
     window.open(4)
-    assert (window.highest, window.free, window.unanswered, window.next_due()) == (0, 4, [], None)
+    assert (window.highest, window.free, window.unanswered) == (0, 4, [])
     window.open(65_535)
     assert window.size == 20
 

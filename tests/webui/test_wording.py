@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.model.reading import Alert, Input, Status, Storage, Supply
-from appliance.webui import mibnames, wording
+from appliance.webui import mibnames, vocabulary, wording
 from appliance.webui.i18n import Locale
 from tests.webui import sample
 
@@ -166,8 +166,25 @@ def test_names_of_objects(oid: str, name: str | None):
 def test_a_printer_that_says_toner_is_low_is_asked_which():
     reading = sample.reading(1, 1_795_262_400.0, used=1.0)
     low = msgspec.structs.replace(reading, status=Status(printer="idle", errors=["lowToner", "lowPaper"]))
-    assert wording.condition(EN, low) == ("note", "Cyan toner is low · Paper is low")
+    assert wording.condition(EN, low) == ("note", "Cyan toner is low, paper is low")
     silent = msgspec.structs.replace(low, supplies=[])
-    assert wording.condition(EN, silent) == ("note", "Toner is low · Paper is low")
+    assert wording.condition(EN, silent) == ("note", "Toner is low, paper is low")
     stopped = msgspec.structs.replace(reading, status=Status(printer="other", errors=["lowToner", "jammed"]))
     assert wording.condition(EN, stopped) == ("bad", "Paper is jammed")
+
+
+def test_several_conditions_make_one_sentence():
+    errors = ["noToner", "offline", "doorOpen"]
+    reading = msgspec.structs.replace(
+        sample.reading(1, 1_795_262_400.0), status=Status(printer="other", errors=errors), supplies=[]
+    )
+    assert wording.condition(EN, reading)[1] == "Toner is empty, switched to offline, a cover is open"
+    assert wording.condition(DE, reading)[1] == "Toner leer, auf offline geschaltet, eine Abdeckung ist offen"
+
+
+@pytest.mark.parametrize("error", vocabulary.ERRORS)
+def test_german_keeps_capitals_for_nouns_only(error: str):
+    german = DE.gettext(vocabulary.ERRORS[error])
+    inner = DE.joined(["Toner leer", german]).partition(", ")[2]
+    nouns = ("Toner", "Papierstau")
+    assert inner[0].isupper() == german.startswith(nouns)

@@ -121,6 +121,7 @@ CREATE TABLE ledger (
     refused TEXT,
     body BLOB                                -- null while outbox still holds it
 ) STRICT;
+CREATE INDEX ledger_kind ON ledger (schema, id);
 CREATE INDEX ledger_open ON ledger (seq) WHERE seq IS NOT NULL AND acknowledged IS NULL;
 
 CREATE TABLE secret (

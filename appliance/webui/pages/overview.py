@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -13,12 +10,11 @@ from aiohttp import web
 
 from appliance import health
 from appliance.health import facts as health_facts
+from appliance.health import look
 from appliance.host import clock
 from appliance.model.errors import PlatenError
-from appliance.model.reading import Reading
-from appliance.store import outbox, printers, readings, settings
+from appliance.store import outbox, settings
 from appliance.store.database import Connection
-from appliance.store.printers import Printer
 from appliance.webui import problems
 from appliance.webui.app import BOX, VISITOR, page, run
 from appliance.webui.guard import local_address
@@ -32,19 +28,18 @@ async def gather(request: web.Request) -> problems.Facts:
     """Everything the overview and /status.json speak about."""
     box = request.app[BOX]
     collector, uplink = await box.services.both()
-    known, latest, host, poll_s, waiting = await run(request, _stored)
+    known, host, waiting = await run(request, _stored)
     local = local_address(request)
-    seen = max((p.last_tried for p in known if p.last_tried), default=None)
     facts = health.Facts(
         now=clock.now(),
-        addresses=[a for a in [own_address() or local] if a],
+        addresses=[a for a in [look.own_address() or local] if a],
         collector=_answer(collector, health_facts.Collector),
         uplink=_answer(uplink, health_facts.Uplink),
-        disk=_disk(box.database),
-        last_commit=seen,
-        poll_s=poll_s,
-        printers=known,
-        readings=latest,
+        disk=look.disk(box.database.parent),
+        last_commit=known.last_tried,
+        poll_s=known.poll_s,
+        printers=known.printers,
+        readings=known.readings,
     )
     return problems.Facts(
         now=request[VISITOR].now,
@@ -56,16 +51,6 @@ async def gather(request: web.Request) -> problems.Facts:
         delivered=uplink.last_ack if isinstance(uplink, UplinkStatus) else None,
         local=local,
     )
-
-
-def own_address() -> str | None:
-    """The address that packets to elsewhere would leave with; None without a route. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): the default route decides
-            return str(sock.getsockname()[0])
-        except OSError:
-            return None
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -94,23 +79,5 @@ def _answer(status: object, kind: type[S]) -> S | None:
     return None if isinstance(status, PlatenError) else health_facts.status(msgspec.to_builtins(status), kind)
 
 
-def _disk(database: Path) -> health_facts.Disk | None:
-    try:
-        room = os.statvfs(database.parent)
-    except OSError:
-        return None
-    free, total = (n * room.f_frsize // 10**6 for n in (room.f_bavail, room.f_blocks))
-    return health_facts.Disk(free_mb=free, total_mb=total)
-
-
-def _stored(db: Connection) -> tuple[list[Printer], dict[str, Reading], str, int, int]:
-    values = settings.load(db)
-    poll_s = values["poll.status_s"]
-    known, latest = printers.all_printers(db), readings.all_latest(db)
-    return (
-        known,
-        latest,
-        str(values["uplink.host"]),
-        poll_s if isinstance(poll_s, int) else 900,
-        outbox.count(db)[0],
-    )
+def _stored(db: Connection) -> tuple[look.Stored, str, int]:
+    return look.stored(db), str(settings.load(db)["uplink.host"]), outbox.count(db)[0]

@@ -13,10 +13,10 @@ from appliance.model import clock
 from appliance.model.errors import PlatenError
 from appliance.model.meters import order
 from appliance.model.reading import Meter, Reading
-from appliance.store import printers, readings
+from appliance.store import events, printers, readings
 from appliance.store.database import Connection
 from appliance.store.printers import Printer
-from appliance.webui import errors, mibnames, problems, svg
+from appliance.webui import errors, happenings, mibnames, problems, svg
 from appliance.webui.app import BOX, VISITOR, error_page, page, run, see, status_of
 from appliance.webui.guard import Refused
 from appliance.webui.i18n import N_, Locale
@@ -29,6 +29,7 @@ POINTS = 90
 LINES = 6
 RAW_HERE = 120
 RAW_PAGE = 200
+HAPPENINGS = 12
 
 _DONE = {
     "read": N_("Read just now."),
@@ -132,9 +133,11 @@ ROUTES = [
 async def _page(request: web.Request, *, status: int = 200, **data: object) -> web.Response:
     t, now = request[VISITOR].t, request[VISITOR].now
     since = now - DAYS * 86400
-    printer, reading, raw, past = await run(request, _stored, request.match_info["id"], clock.rfc3339(since))
+    printer_id = request.match_info["id"]
+    printer, reading, raw, past = await run(request, _stored, printer_id, clock.rfc3339(since))
     if printer is None:
         raise Refused(404, "no-such-printer")
+    happened = await run(request, _happened, printer_id)
     collector = await request.app[BOX].services.collector()
     state, words = problems.printer_state(t, printer, reading)
     values = raw_values(raw[1][:RAW_HERE]) if raw else []
@@ -150,6 +153,8 @@ async def _page(request: web.Request, *, status: int = 200, **data: object) -> w
         "supply_lines": svg.chart(past.supplies, since, now, low=0, high=100),
         "days": days(t, past, since, now),
         "past": past,
+        # An alert and the condition that it stands for are one thing to people.
+        "happened": list(dict.fromkeys(happenings.line(t, event) for event in happened)),
         "raw": values,
         "raw_time": raw[0] if raw else None,
         "raw_count": len(raw[1]) if raw else 0,
@@ -242,6 +247,10 @@ def _stored(
             supplies[supply.index] = points
     total = [(clock.unix(at), float(v)) for at, v in readings.meter_series(db, printer_id, "total", since)]
     return printers.get(db, printer_id), reading, readings.raw(db, printer_id), Past(thin(total), supplies)
+
+
+def _happened(db: Connection, printer_id: str) -> list[events.Logged]:
+    return events.recent(db, HAPPENINGS, printer=printer_id)
 
 
 def _stored_raw(

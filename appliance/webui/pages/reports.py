@@ -20,8 +20,6 @@ from appliance.webui.i18n import N_
 PER_PAGE = 25
 WAITING_SHOWN = 20
 SHOWN_TEXT = 36_000
-_LOOK = 400
-_ROUNDS = 12
 
 KINDS = {
     "readings": (READINGS, N_("Readings")),
@@ -158,24 +156,13 @@ def _number(text: str | None) -> int | None:
 def _stored(
     db: Connection, schema: str | None, before: int | None
 ) -> tuple[list[ledger.Entry], int | None, list[Waiting], tuple[int, int, str | None], str, bool]:
-    """Entries of one kind come from at most _ROUNDS × _LOOK rows; `older` is where to look on."""
-    found: list[ledger.Entry] = []
-    look = PER_PAGE if schema is None else _LOOK
-    for _ in range(_ROUNDS):
-        rows = ledger.entries(db, before, look)
-        for row in rows:
-            before = row.id
-            if schema is None or row.schema == schema:
-                found.append(row)
-                if len(found) == PER_PAGE:
-                    break
-        if len(rows) < look or len(found) == PER_PAGE:
-            break
-    more = before is not None and bool(ledger.entries(db, before, 1))
+    """A page of entries, where the next page begins, and what waits."""
+    found = ledger.entries(db, before, PER_PAGE + 1, schema=schema)
+    more, found = len(found) > PER_PAGE, found[:PER_PAGE]
     waiting = [
         Waiting(r.seq, r.schema, r.created, len(r.body), r.sha256)
         for r in outbox.waiting(db, 0, WAITING_SHOWN)
     ]
     values = settings.load(db)
     host, paused = str(values["uplink.host"]), bool(values["uplink.paused"])
-    return found, before if more else None, waiting, outbox.count(db), host, paused
+    return found, found[-1].id if more else None, waiting, outbox.count(db), host, paused
