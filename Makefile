@@ -23,12 +23,12 @@ test: test-here test-debian13 ## every test, on this machine's Python and on Deb
 .PHONY: test-here
 test-here: ## every test on this machine's Python (ARGS="-k name")
 	@tools/setup test
-	$(RUN) -m pytest -n 6 --dist loadfile $(ARGS)
+	$(RUN) -m pytest -n 4 --dist loadfile $(ARGS)
 
 .PHONY: test-debian13
 test-debian13: ## every test on the Python of the image
 	@tools/setup test
-	tools/debian13 python3 -m pytest -n 6 --dist loadfile -p no:cacheprovider $(ARGS)
+	tools/debian13 python3 -m pytest -n 4 --dist loadfile -p no:cacheprovider $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## ten million mutated inputs against every parser (EXECUTIONS=n)

@@ -153,8 +153,8 @@ async def test_a_dead_child_comes_back(supervisor: Supervisor, lines: Lines) -> 
 
 async def test_back_off_grows_and_is_reset(supervisor: Supervisor, lines: Lines, run: Path) -> None:
     stay = run / "stay"
-    code = f"notify.ready(); time.sleep(0.5 if os.path.exists({str(stay)!r}) else 0); sys.exit(1)"
-    await supervisor.start(program("one", code, again_s=0.01, most_s=0.04, stable_s=0.45))
+    code = f"notify.ready(); time.sleep(3 if os.path.exists({str(stay)!r}) else 0); sys.exit(1)"
+    await supervisor.start(program("one", code, again_s=0.01, most_s=0.04, stable_s=2.5))
     again = "starting it again in "
     await until(lambda: len([s for s in lines.of("one") if again in s]) >= 5)
     waits = [s.split(again)[1] for s in lines.of("one") if again in s]
