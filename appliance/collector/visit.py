@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from appliance.collector.read.profile import DEVICE_IDS, Profile, Profiles
 from appliance.collector.read.values import Values
 from appliance.collector.wire.value import MISSING, NO_SUCH_INSTANCE, NO_SUCH_OBJECT, Varbind, oid_key, under
 from appliance.model.clock import Stamp
-from appliance.model.errors import AccessRefused, BadReply, NoAnswer, NotAPrinter, PrinterExchanged
+from appliance.model.errors import BadReply, NoAnswer, NotAPrinter, PrinterExchanged
 from appliance.model.meters import order
 from appliance.model.reading import SECTIONS, Alert, Meter, Note, Reading
 
@@ -198,27 +198,20 @@ async def _get(asker: Asker, objects: Sequence[Object]) -> tuple[list[Varbind], 
     asked alone, so that one that an agent chokes on does not cost the others."""
     try:
         return _there(await asker.get([o.oid for o in objects], sizes=[o.size for o in objects])), set()
-    except AccessRefused:
-        raise
     except (NoAnswer, BadReply) as error:
         if asker.traffic.packets_received == 0:
             raise
-        whole: NoAnswer | BadReply = error
-    found: list[Varbind] = []
-    lost: set[str] = set()
-    for section in ("printer", *sorted({o.section for o in objects} - {"printer"})):
-        part = [o for o in objects if o.section == section]
-        if not part:
-            continue
-        try:
-            found += _there(await asker.get([o.oid for o in part], sizes=[o.size for o in part]))
-        except (NoAnswer, BadReply):
-            lost.add(section)
-            if len(lost) > 2:
-                raise whole from None
-    if not found:
-        raise whole
-    return found, lost
+        whole = error
+    by_section: dict[str, list[Object]] = {"printer": []}
+    for o in sorted(objects, key=lambda o: o.section):
+        by_section.setdefault(o.section, []).append(o)
+
+    async def ask(section: str) -> list[Varbind]:
+        part = by_section[section]
+        return _there(await asker.get([o.oid for o in part], sizes=[o.size for o in part]))
+
+    found, lost = await _one_by_one([s for s, part in by_section.items() if part], ask, whole)
+    return found, set(lost)
 
 
 async def _walk(asker: Asker, roots: Sequence[str], *, most: int = 5_000) -> list[Varbind]:
@@ -229,22 +222,28 @@ async def _walk_all(asker: Asker, roots: list[str]) -> tuple[list[Varbind], list
     """Everything under `roots`. Where that fails as a whole, each root alone, and those that failed."""
     try:
         return await _walk(asker, roots), []
-    except AccessRefused:
-        raise
     except (NoAnswer, BadReply) as error:
-        whole: NoAnswer | BadReply = error
+        whole = error
+    return await _one_by_one(roots, lambda root: _walk(asker, [root]), whole)
+
+
+async def _one_by_one(
+    names: Sequence[str], ask: Callable[[str], Awaitable[list[Varbind]]], whole: NoAnswer | BadReply
+) -> tuple[list[Varbind], list[str]]:
+    """What `ask` finds for each name, and the names that failed. `whole`, the failure of asking for all at once, is
+    raised where more than two fail or nothing is found: then it is the agent, not a part of it."""
     found: list[Varbind] = []
-    failed: list[str] = []
-    for root in roots:
+    lost: list[str] = []
+    for name in names:
         try:
-            found += await _walk(asker, [root])
+            found += await ask(name)
         except (NoAnswer, BadReply):
-            failed.append(root)
-            if len(failed) > 2:
+            lost.append(name)
+            if len(lost) > 2:
                 raise whole from None
     if not found:
         raise whole
-    return found, failed
+    return found, lost
 
 
 def _roots(profile: Profile) -> list[str]:
