@@ -32,6 +32,8 @@ from appliance.store.database import open_database
 TESTS = Path(__file__).parent.parent
 PRINTERS = sorted(p.parent.name for p in TESTS.glob("printers/*/walk.snmprec"))
 OTHERS = sorted(p.parent.name for p in TESTS.glob("other_devices/*/walk.snmprec"))
+KYOCERA, HP = "kyocera-taskalfa-3554ci", "hp-laserjet-m507"
+BROTHER, LEXMARK = "brother-hl-l6400dw", "lexmark-ms431dn"
 SYS_OBJECT_ID = "1.3.6.1.2.1.1.2.0"
 SERIAL = "1.3.6.1.2.1.43.5.1.1.17.1"
 MAC = "1.3.6.1.2.1.2.2.1.6.1"

@@ -11,6 +11,10 @@ from appliance.collector.service import mono
 from appliance.collector.wishes import handlers
 from appliance.store import settings
 from tests.collector.office import (
+    BROTHER,
+    HP,
+    KYOCERA,
+    LEXMARK,
     NET_SNMP,
     OTHERS,
     PRINTERS,
@@ -24,13 +28,6 @@ from tests.collector.office import (
     query,
     told,
     until,
-)
-
-KYOCERA, HP, BROTHER, LEXMARK = (
-    "kyocera-taskalfa-3554ci",
-    "hp-laserjet-m507",
-    "brother-hl-l6400dw",
-    "lexmark-ms431dn",
 )
 
 

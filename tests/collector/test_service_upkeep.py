@@ -22,9 +22,18 @@ from appliance.model.clock import Stamp
 from appliance.model.errors import PlatenError
 from appliance.store import events, settings
 from appliance.store.database import open_database
-from tests.collector.office import NET_SNMP, Office, collecting, configure, discovered, query, until
+from tests.collector.office import (
+    HP,
+    KYOCERA,
+    NET_SNMP,
+    Office,
+    collecting,
+    configure,
+    discovered,
+    query,
+    until,
+)
 
-KYOCERA, HP = "kyocera-taskalfa-3554ci", "hp-laserjet-m507"
 LONG_AGO = Stamp(time="2020-01-01T00:00:00Z", clock="synchronised", boot_id="b", mono=1.0)
 
 

@@ -15,6 +15,9 @@ from appliance.collector.service import mono
 from appliance.collector.wishes import handlers
 from appliance.store import readings, settings
 from tests.collector.office import (
+    BROTHER,
+    HP,
+    KYOCERA,
     MAC,
     PRINTERS,
     SERIAL,
@@ -28,13 +31,6 @@ from tests.collector.office import (
     polled,
     query,
     until,
-)
-
-KYOCERA, HP, BROTHER, LEXMARK = (
-    "kyocera-taskalfa-3554ci",
-    "hp-laserjet-m507",
-    "brother-hl-l6400dw",
-    "lexmark-ms431dn",
 )
 
 
