@@ -31,7 +31,7 @@ from appliance.host import clock, notify
 from appliance.model.clock import rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, PrinterExchanged, StoreError
 from appliance.model.reading import Traffic
-from appliance.model.settings import Value
+from appliance.model.settings import Value, number, texts
 from appliance.model.targets import Span
 from appliance.store import events, printers, readings, settings
 from appliance.store.worker import Worker
@@ -122,14 +122,10 @@ class Collector:
     # Settings
 
     def number(self, key: str) -> int:
-        value = self.settings[key]
-        assert isinstance(value, int)
-        return value
+        return number(self.settings, key)
 
     def texts(self, key: str) -> list[str]:
-        value = self.settings[key]
-        assert isinstance(value, list)
-        return value
+        return texts(self.settings, key)
 
     @property
     def every_s(self) -> float:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -57,6 +58,27 @@ SETTINGS: dict[str, Setting] = {s.key: s for s in _TABLE}
 
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+def number(values: Mapping[str, Value], key: str) -> int:
+    """The value of a setting of type int."""
+    value = values[key]
+    assert isinstance(value, int)
+    return value
+
+
+def text(values: Mapping[str, Value], key: str) -> str:
+    """The value of a setting of type text or choice."""
+    value = values[key]
+    assert isinstance(value, str)
+    return value
+
+
+def texts(values: Mapping[str, Value], key: str) -> list[str]:
+    """The value of a setting of type texts."""
+    value = values[key]
+    assert isinstance(value, list)
+    return value
 
 
 def check(key: str, value: Any) -> Value:

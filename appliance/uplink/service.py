@@ -23,7 +23,7 @@ from appliance.host.paths import Paths
 from appliance.model import messages
 from appliance.model.errors import BrokerUnreachable, LinkError, PlatenError, StoreError
 from appliance.model.messages import Acknowledgement, State
-from appliance.model.settings import Value
+from appliance.model.settings import Value, number, text
 from appliance.store import ledger, outbox, settings
 from appliance.store.database import Connection as Database
 from appliance.store.database import transaction
@@ -153,8 +153,7 @@ class Uplink:
             await self._send(now)
         if now >= self._next["prune"] and clock.quality() == "synchronised":
             self._next["prune"] = now + self._timing.prune_s
-            keep = self._settings.get("ledger.keep_days", 90)
-            await self._worker.run(ledger.prune, int(str(keep)))
+            await self._worker.run(ledger.prune, number(self._settings, "ledger.keep_days"))
 
     async def _pause(self, longest: float) -> None:
         """Until something happens or something is due."""
@@ -179,11 +178,11 @@ class Uplink:
             return
         self._stream = await self._worker.run(outbox.stream)
         self._settings = await self._worker.run(settings.load)
-        host = str(self._settings["uplink.host"])
+        host = text(self._settings, "uplink.host")
         endpoint = Endpoint(
             host=host,
-            port=int(str(self._settings["uplink.port"])),
-            tenant=str(self._settings["uplink.tenant"]),
+            port=number(self._settings, "uplink.port"),
+            tenant=text(self._settings, "uplink.tenant"),
             box=self._box,
             keys=self._keys,
         )
@@ -287,7 +286,7 @@ class Uplink:
             await self._lose(self._machine.generation, silent, now)
             return
         if now >= self._next["heartbeat"]:
-            self._next["heartbeat"] = now + int(str(self._settings["uplink.heartbeat_s"]))
+            self._next["heartbeat"] = now + number(self._settings, "uplink.heartbeat_s")
             beat = await heartbeat(self._box, self._paths, self._worker, await self._answer_status({}))
             await self._say(self._publication(beat, messages.HEARTBEAT, qos=0, expiry_s=HEARTBEAT_EXPIRY_S))
         for seq in self._window.overdue(now):
