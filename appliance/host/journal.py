@@ -24,7 +24,7 @@ def set_up(name: str, *, debug: bool | None = None) -> None:
 def _handler(name: str) -> logging.Handler:
     if _in_journal():
         try:
-            from systemd.journal import JournalHandler  # type: ignore[import-not-found, unused-ignore]
+            from systemd.journal import JournalHandler
         except ImportError:
             handler = logging.StreamHandler(sys.stderr)
             handler.setFormatter(_OneLine(priority=True))

@@ -8,7 +8,7 @@ import os
 import socket
 
 try:  # On the box from Debian's python3-systemd; elsewhere the datagram is sent by hand.
-    from systemd import daemon as _daemon  # type: ignore[import-not-found, unused-ignore]
+    from systemd import daemon as _daemon
 except ImportError:
     _daemon = None
 
