@@ -22,8 +22,8 @@ USERS = ("root", "daemon", "nobody")
 
 
 def build(packages: Sequence[Package], debs: Path, want: Wanted, to: Path) -> None:
-    """Makes `to`/root (the tree), `to`/kernel (vmlinuz, dtbs), `to`/firmware (files for the FAT partition), `to`/doc (the
-    copyright file of each package) and `to`/control.json (what else each says about itself)."""
+    """Makes `to`/root (the tree), `to`/kernel (vmlinuz, dtbs), `to`/firmware (files for the FAT partition), `to`/doc
+    (the copyright file of each package) and `to`/control.json (what else each says about itself)."""
     boot = set(want.boot_packages)
     leave = want.leave["paths"]
     root, pi = to / "root", to / "boot-packages"
@@ -48,7 +48,8 @@ def build(packages: Sequence[Package], debs: Path, want: Wanted, to: Path) -> No
 
 def _unpack(deb: Path, to: Path, leave: Iterable[str]) -> None:
     excludes = [f"--exclude=./{pattern}" for pattern in leave]
-    script = 'dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" --numeric-owner --keep-directory-symlink --wildcards "${@:2}"'
+    tar = "tar -x --numeric-owner --keep-directory-symlink --wildcards"
+    script = f'dpkg-deb --fsys-tarfile "$0" | {tar} -C "$1" "${{@:2}}"'
     run("bash", "-o", "pipefail", "-c", script, deb, to, *excludes)
 
 
@@ -77,7 +78,7 @@ def _finish(root: Path) -> None:
     # base-passwd
     passwd = (share / "base-passwd/passwd.master").read_text().splitlines()
     kept = [line.split(":") for line in passwd if line.split(":")[0] in USERS]
-    lines = [":".join([name, "x", uid, gid, text, home, "/usr/sbin/nologin"]) for name, _, uid, gid, text, home, _ in kept]
+    lines = [":".join([name, "x", *fields, "/usr/sbin/nologin"]) for name, _, *fields, _ in kept]
     _write(etc / "passwd", "\n".join(lines) + "\n")
     group = (share / "base-passwd/group.master").read_text().replace(":*:", ":x:")
     _write(etc / "group", group)
@@ -93,7 +94,10 @@ def _finish(root: Path) -> None:
     _write(etc / "machine-id", "")
     # ca-certificates
     certificates = sorted((share / "ca-certificates/mozilla").glob("*.crt"))
-    _write(etc / "ssl/certs/ca-certificates.crt", "".join(c.read_text().rstrip("\n") + "\n" for c in certificates))
+    _write(
+        etc / "ssl/certs/ca-certificates.crt",
+        "".join(c.read_text().rstrip("\n") + "\n" for c in certificates),
+    )
     # Mount points, and nothing in /var: it is made anew at each boot.
     shutil.rmtree(root / "var", ignore_errors=True)
     shutil.rmtree(root / "boot", ignore_errors=True)

@@ -51,13 +51,22 @@ class Built(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: dict[str, float]
 
 
+def no_recipe(architecture: str) -> UsageError:
+    return UsageError(
+        f"There is no recipe for {architecture}",
+        hint=f"There is one for {', '.join(STRIP)}. Another needs its kernel, a boot loader that reads the "
+        "environment sector, a list of kernel modules, and a RAUC compatible of its own",
+    )
+
+
 def prepared_base(options: Options) -> Path:
     """The Debian part, from the cache or made anew."""
     want = packages.wanted()
     if not packages.LOCK.exists():
         raise UsageError("There is no base.lock", hint="Make one with 'platen-image lock'")
     locked = packages.read_lock(packages.LOCK.read_text())
-    sources = [HERE / n for n in ("packages.toml", "base.py", "kernel.py", "packages.py", "python.py", "boot/modules.txt")]
+    names = ("packages.toml", "base.py", "kernel.py", "packages.py", "python.py", "boot/modules.txt")
+    sources = [HERE / name for name in names]
 
     def make(to: Path) -> None:
         debs = options.cache / "debs"
@@ -78,7 +87,8 @@ def prepared_site(options: Options) -> Path:
         with step("stripping and compiling Python packages"):
             python.prepared(options.site, to, STRIP[options.architecture])
 
-    return cache.kept(options.cache, f"site-{options.architecture}", cache.key([HERE / "python.py"], options.site.name), make)
+    name = cache.key([HERE / "python.py"], options.site.name)
+    return cache.kept(options.cache, f"site-{options.architecture}", name, make)
 
 
 def prepared_initrd(options: Options, debian: Path) -> Path:
@@ -90,7 +100,8 @@ def prepared_initrd(options: Options, debian: Path) -> Path:
             to.mkdir()
             slots.compressed_initrd(debian / "root", to / "initrd")
 
-    return cache.kept(options.cache, f"initrd-{options.architecture}", cache.key(sources, debian.name), make) / "initrd"
+    name = cache.key(sources, debian.name)
+    return cache.kept(options.cache, f"initrd-{options.architecture}", name, make) / "initrd"
 
 
 def _fetched(
@@ -118,11 +129,7 @@ def _fetched(
 def build(options: Options) -> Built:
     """Image, bundle, hashes, block map and parts lists into `options.to`."""
     if options.architecture not in STRIP:
-        raise UsageError(
-            f"There is no recipe for {options.architecture}",
-            hint=f"There is one for {', '.join(STRIP)}. Another needs its kernel, a boot loader that reads the "
-            "environment sector, a list of kernel modules, and a RAUC compatible of its own",
-        )
+        raise no_recipe(options.architecture)
     options.to.mkdir(parents=True, exist_ok=True)
     signing = options.keys or options.cache / "keys"
     with cache.locked(options.cache / "keys.lock"):
@@ -141,9 +148,8 @@ def build(options: Options) -> Built:
         if options.update:
             made.append(options.to / f"{name}.raucb")
             with step("signing the bundle"):
-                bundle.write(
-                    made[-1], slot["boot"], slot["root"], options.version, signing, floor=options.floor, signer=options.signer
-                )
+                more = {"floor": options.floor, "signer": options.signer}
+                bundle.write(made[-1], slot["boot"], slot["root"], options.version, signing, **more)
         with step("hashing"):
             files = {p.name: _sha256(p) for p in made}
         built = Built(
@@ -169,11 +175,15 @@ def parts_lists(options: Options, debian: Path) -> dict[str, str]:
             *sbom.python(options.site, tree.ROOT / "uv.lock"),
         ]
         contents = sbom.Contents(options.version, options.architecture, options.epoch, parts)
-        texts = sbom.texts(chosen, debian / "doc", debian / "common-licenses", options.site, tree.ROOT / "LICENSE")
+        texts = sbom.texts(
+            chosen, debian / "doc", debian / "common-licenses", options.site, tree.ROOT / "LICENSE"
+        )
         return {"spdx.json": sbom.spdx(contents), "cdx.json": sbom.cyclonedx(contents), "licences.txt": texts}
 
 
-def slot_images(options: Options, debian: Path, signing: Path, documents: dict[str, str], work: Path) -> dict[str, Path]:
+def slot_images(
+    options: Options, debian: Path, signing: Path, documents: dict[str, str], work: Path
+) -> dict[str, Path]:
     """`boot` and `root` images of one version."""
     at = work / "tree"
     # In the image they need no version in their names.

@@ -76,15 +76,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "bundle", "make the update bundle alone", _BUNDLE, _bundle)
     _architecture(parser)
     _what(parser)
-    parser = _command(commands, "lock", "take the present versions of Debian's packages, or show the drift", _LOCK, _lock)
+    parser = _command(commands, "lock", "take the present Debian packages, or show the drift", _LOCK, _lock)
     _architecture(parser)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if anything differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit status 1 if anything differs"
+    )
     parser = _command(commands, "keys", "make the keys that sign updates", _KEYS, _keys)
-    parser.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="where they lie (default: keys in the cache)")
+    parser.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="(default: keys in the cache)")
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str, description: str, run: Run
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help_: str,
+    description: str,
+    run: Run,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
@@ -93,49 +99,62 @@ def _command(
         epilog=_ENVIRONMENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON; progress stays on stderr")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON; progress stays on stderr"
+    )
     parser.set_defaults(run=run)
     return parser
 
 
 def _architecture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--architecture", default="arm64", metavar="ARCH", help="as Debian calls it; there is a recipe for arm64 (default)"
+        "--architecture",
+        default="arm64",
+        metavar="ARCH",
+        help="(default, and the only recipe: %(default)s)",
     )
 
 
 def _what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", type=Path, default=Path("build/image"), metavar="DIR", help="(default: %(default)s)")
     parser.add_argument(
-        "--version", default=__version__, metavar="X.Y.Z[-SUFFIX]", help="of the system (default: %(default)s)"
+        "--to", type=Path, default=Path("build/image"), metavar="DIR", help="(default: %(default)s)"
     )
     parser.add_argument(
-        "--floor", default="0.0.0", metavar="X.Y.Z", help="a box that has confirmed this version takes none below it again"
+        "--version",
+        default=__version__,
+        metavar="X.Y.Z[-SUFFIX]",
+        help="of the system (default: %(default)s)",
     )
-    parser.add_argument("--keys", type=Path, metavar="DIR", help="from 'platen-image keys' (default: keys in the cache)")
     parser.add_argument(
-        "--signer", default="root-1-signer", metavar="NAME", help="which key of that folder signs (default: %(default)s)"
+        "--floor",
+        default="0.0.0",
+        metavar="X.Y.Z",
+        help="boxes that confirmed this bundle take nothing below",
+    )
+    parser.add_argument("--keys", type=Path, metavar="DIR", help="(default: keys in the cache)")
+    parser.add_argument(
+        "--signer", default="root-1-signer", metavar="NAME", help="the key that signs (default: %(default)s)"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="fail if the mirror no longer has what base.lock names, instead of taking its successors"
+        "--strict", action="store_true", help="fail if the mirror has dropped what base.lock names"
     )
-    parser.add_argument("--overlay", type=Path, metavar="DIR", help="lay this folder over the root: for tests, never for boxes")
+    parser.add_argument("--overlay", type=Path, metavar="DIR", help="lay it over the root, for tests")
 
 
 def options(args: argparse.Namespace, **more: Any) -> build.Options:
     """UsageError for what cannot be meant."""
     for name in ("version", "floor"):
         if not _VERSION.fullmatch(getattr(args, name)):
-            raise UsageError(f"--{name} is not a version", hint="Write three numbers, like 1.2.3 or 1.2.3-rc1")
+            raise UsageError(
+                f"--{name} is not a version", hint="Write three numbers, like 1.2.3 or 1.2.3-rc1"
+            )
     for name in ("keys", "overlay"):
         folder = getattr(args, name)
         if folder is not None and not folder.is_dir():
             raise UsageError(f"{folder} is not a folder", hint=f"--{name} wants one that is there")
     return build.Options(
-        cache=_cache(),
+        **environment(),
         to=args.to,
-        site=Path(_needed("PLATEN_SITE")),
-        epoch=int(_needed("SOURCE_DATE_EPOCH")),
         version=args.version,
         architecture=args.architecture,
         keys=args.keys,
@@ -145,6 +164,15 @@ def options(args: argparse.Namespace, **more: Any) -> build.Options:
         overlay=args.overlay,
         **more,
     )
+
+
+def environment() -> dict[str, Any]:
+    """What the environment says of build.Options."""
+    return {
+        "cache": _cache(),
+        "site": Path(_needed("PLATEN_SITE")),
+        "epoch": int(_needed("SOURCE_DATE_EPOCH")),
+    }
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -161,13 +189,15 @@ def _show(args: argparse.Namespace, built: build.Built) -> int:
         return 0
     for name, size in built.sizes.items():
         print(f"{args.to / name}  {size / 1e6:.1f} MB")
-    print(f"root {built.root / 1e6:.1f} MB, boot {built.boot / 1e6:.1f} MB, {sum(built.seconds.values()):.0f} s")
+    print(
+        f"root {built.root / 1e6:.1f} MB, boot {built.boot / 1e6:.1f} MB, {sum(built.seconds.values()):.0f} s"
+    )
     return 0
 
 
 def _lock(args: argparse.Namespace) -> int:
     if args.architecture not in build.STRIP:
-        raise UsageError(f"There is no recipe for {args.architecture}", hint=f"There is one for {', '.join(build.STRIP)}")
+        raise build.no_recipe(args.architecture)
     want = packages.wanted()
     with cache.locked(_cache() / f"base-{args.architecture}.lock"):
         apt = packages.Apt(_cache() / f"apt-{args.architecture}", args.architecture, want)

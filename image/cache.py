@@ -56,11 +56,11 @@ def kept(cache: Path, kind: str, name: str, make: Callable[[Path], None]) -> Pat
 def workspace(cache: Path) -> Iterator[Path]:
     """A folder for one build. Those that killed builds have left behind go first."""
     cache.mkdir(parents=True, exist_ok=True)
-    for left in cache.glob("work-*"):
-        with contextlib.suppress(OSError), (left / ".alive").open() as file:
-            if _try(file.fileno()):
-                shutil.rmtree(left, ignore_errors=True)
     with locked(cache / "work.lock"):
+        for left in cache.glob("work-*"):
+            with contextlib.suppress(OSError), (left / ".alive").open() as file:
+                if _try(file.fileno()):
+                    shutil.rmtree(left, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix="work-", dir=cache))
         alive = (work / ".alive").open("w")
         fcntl.flock(alive, fcntl.LOCK_EX)

@@ -37,15 +37,18 @@ def firmware_files(base: Path, kernel: Path, ramdisk: Path, template: str, to: P
     for tree in (base / "kernel/dtb").iterdir():
         shutil.copy(tree, to)
     env = {"SOURCE_DATE_EPOCH": "0"}
-    run("mkimage", "-A", "arm64", "-O", "linux", "-T", "script", "-C", "none", "-d", boot / "boot.cmd", to / "boot.scr", env=env)
+    what = ("-A", "arm64", "-O", "linux", "-T", "script", "-C", "none")
+    run("mkimage", *what, "-d", boot / "boot.cmd", to / "boot.scr", env=env)
     shutil.copy(kernel, to / "Image.gz")
     shutil.copyfile(ramdisk, to / "initrd")
     (to / "platen.toml").write_text(template)
     return sorted(to.iterdir())
 
 
-def write(to: Path, firmware: list[Path], boot: Path, root: Path, version: str, epoch: int) -> list[tuple[int, int]]:
-    """The image file, sparse. Returns the extents (first octet, octets) that a card needs: zeros in them are content."""
+def write(
+    to: Path, firmware: list[Path], boot: Path, root: Path, version: str, epoch: int
+) -> list[tuple[int, int]]:
+    """The image file, sparse. Returns the extents (first octet, octets) that a card needs: zeros in them count."""
     to.unlink(missing_ok=True)
     with to.open("wb") as file:
         file.truncate(layout.IMAGE_SIZE)
@@ -54,7 +57,8 @@ def write(to: Path, firmware: list[Path], boot: Path, root: Path, version: str, 
         kind = _BASIC_DATA if p.type == "vfat" else _LINUX
         extra = ', attrs="LegacyBIOSBootable"' if p.name == "firmware" else ""
         start, size = p.start // layout.SECTOR, p.size // layout.SECTOR
-        lines.append(f"start={start}, size={size}, type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}")
+        what = f"type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}"
+        lines.append(f"start={start}, size={size}, {what}")
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", to, data=("\n".join(lines) + "\n").encode())
     fat_image = to.parent / "firmware.vfat"
     fat(fat_image, layout.BY_NAME["firmware"].size, "PLATEN", epoch, firmware)

@@ -47,7 +47,9 @@ def of_debian(package: str, copyright_: str) -> Declared:
     full = {name.strip(): text for name, _, text in said if text.strip()}
     parts: set[str] = set()
     texts: dict[str, str] = {}
-    for name in {p["license"].partition("\n")[0].strip() for p in paragraphs if "files" in p and "license" in p}:
+    for name in {
+        p["license"].partition("\n")[0].strip() for p in paragraphs if "files" in p and "license" in p
+    }:
         expression = spdx(name)
         if expression is None:
             text = full.get(name) or "\n\n".join(t for n, t in sorted(full.items()) if n in name.split())

@@ -26,7 +26,9 @@ _OF_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "WHEEL", "licenses", "top_
 
 def prepared(site: Path, to: Path, strip: str) -> None:
     """Copies the packages of `site` to `to` and leaves there what runs. `strip`: the program for this architecture."""
-    shutil.copytree(site, to, ignore=shutil.ignore_patterns("bin", "include", "__pycache__", ".lock", ".complete"))
+    shutil.copytree(
+        site, to, ignore=shutil.ignore_patterns("bin", "include", "__pycache__", ".lock", ".complete")
+    )
     for patterns in UNUSED.values():
         for pattern in patterns:
             _remove(to.glob(pattern))

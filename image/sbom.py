@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in an image, for a program to read: SPDX 2.3 and CycloneDX 1.6. Plain JSON, the same for the same contents."""
+"""What is in an image, for a program to read: SPDX 2.3 and CycloneDX 1.6, in plain JSON.
+The same for the same contents."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from image import licences, layout
+from image import layout, licences
 from image.licences import Declared
 from image.packages import Package
 from image.python import UNUSED
@@ -66,7 +67,9 @@ def purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
     return f"{text}?{asked}" if asked else text
 
 
-def debian(packages: Iterable[Package], control: Mapping[str, Mapping[str, str]], doc: Path, boot: Sequence[str]) -> list[Part]:
+def debian(
+    packages: Iterable[Package], control: Mapping[str, Mapping[str, str]], doc: Path, boot: Sequence[str]
+) -> list[Part]:
     """`control`: fields of each package. `doc`: NAME/copyright of each. `boot`: packages that are not in the root."""
     found = []
     for package in packages:
@@ -76,13 +79,16 @@ def debian(packages: Iterable[Package], control: Mapping[str, Mapping[str, str]]
         if source and source != package.name:
             qualifiers["upstream"] = source
         text = doc / package.name / "copyright"
+        declared = Declared()
+        if text.exists():
+            declared = licences.of_debian(package.name, text.read_text(errors="replace"))
         found.append(
             Part(
                 name=package.name,
                 version=package.version,
                 purl=purl("deb", f"debian/{package.name}", package.version, **qualifiers),
                 supplier="Organization: Debian",
-                declared=licences.of_debian(package.name, text.read_text(errors="replace")) if text.exists() else Declared(),
+                declared=declared,
                 sha256=package.sha256,
                 note="On the partition that the board starts from" if package.name in boot else "",
             )
@@ -116,7 +122,9 @@ def python(site: Path, lock: Path) -> list[Part]:
 
 
 def own(version: str) -> Part:
-    return Part("platen", version, purl("generic", "platen", version), "Organization: Platen", Declared("Apache-2.0"))
+    return Part(
+        "platen", version, purl("generic", "platen", version), "Organization: Platen", Declared("Apache-2.0")
+    )
 
 
 def _wheels(lock: Path) -> dict[tuple[str, str, frozenset[str]], str]:
@@ -163,7 +171,11 @@ def spdx(contents: Contents) -> str:
             "copyrightText": _NOT_SAID,
             "supplier": part.supplier,
             "externalRefs": [
-                {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": part.purl}
+                {
+                    "referenceCategory": "PACKAGE-MANAGER",
+                    "referenceType": "purl",
+                    "referenceLocator": part.purl,
+                }
             ],
         }
         if part.sha256:
@@ -182,7 +194,11 @@ def spdx(contents: Contents) -> str:
         "creationInfo": {"created": contents.time, "creators": ["Tool: platen-image"]},
         "packages": packages,
         "hasExtractedLicensingInfos": [
-            {"licenseId": key, "name": key.removeprefix("LicenseRef-").rpartition("-")[0], "extractedText": texts[key]}
+            {
+                "licenseId": key,
+                "name": key.removeprefix("LicenseRef-").rpartition("-")[0],
+                "extractedText": texts[key],
+            }
             for key in sorted(texts)
         ],
         "relationships": relations,
@@ -219,7 +235,9 @@ def cyclonedx(contents: Contents) -> str:
         "version": 1,
         "metadata": {
             "timestamp": contents.time,
-            "tools": {"components": [{"type": "application", "name": "platen-image", "version": contents.version}]},
+            "tools": {
+                "components": [{"type": "application", "name": "platen-image", "version": contents.version}]
+            },
             "component": {
                 "type": "firmware",
                 "bom-ref": top,
@@ -243,16 +261,11 @@ def _json(document: dict[str, Any]) -> str:
 
 def texts(packages: Iterable[Package], doc: Path, common: Path, site: Path, own_licence: Path) -> str:
     """Every licence text of the image, each once."""
-    found = [("platen", own_licence.read_text())]
-    for package in packages:
-        path = doc / package.name / "copyright"
-        if path.exists():
-            found.append((package.name, path.read_text(errors="replace")))
-    for path in sorted(common.iterdir()):
-        if path.is_file() and not path.is_symlink():
-            found.append((f"/usr/share/common-licenses/{path.name}", path.read_text(errors="replace")))
+    found = [("platen", own_licence)]
+    found += [(p.name, doc / p.name / "copyright") for p in packages]
+    found += [
+        (f"/usr/share/common-licenses/{p.name}", p) for p in sorted(common.iterdir()) if not p.is_symlink()
+    ]
     for info in sorted(site.glob("*.dist-info")):
-        for path in sorted((info / "licenses").rglob("*")):
-            if path.is_file():
-                found.append((info.name.removesuffix(".dist-info"), path.read_text(errors="replace")))
-    return licences.collected(found)
+        found += [(info.name.removesuffix(".dist-info"), p) for p in sorted((info / "licenses").rglob("*"))]
+    return licences.collected((what, p.read_text(errors="replace")) for what, p in found if p.is_file())

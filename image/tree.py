@@ -20,7 +20,9 @@ exec /usr/bin/python3 -c 'import sys; from appliance.cli import main; sys.exit(m
 """
 
 
-def build(base: Path, site: Path, keys: Path, documents: Mapping[str, str], version: str, epoch: int, to: Path) -> None:
+def build(
+    base: Path, site: Path, keys: Path, documents: Mapping[str, str], version: str, epoch: int, to: Path
+) -> None:
     """`to` becomes the tree of the root slot. `documents` go to /usr/share/platen, for the page to show."""
     with step("copying the base"):
         run("cp", "-a", "--reflink=auto", f"{base}/root", to)
@@ -59,7 +61,9 @@ def _release(to: Path, version: str, epoch: int) -> None:
         "VERSION_ID": f'"{version}"',
         "IMAGE_ID": "platen",
         "IMAGE_VERSION": f'"{version}"',
-        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"] if "DEBIAN_VERSION_FULL" in debian else debian["VERSION_ID"],
+        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"]
+        if "DEBIAN_VERSION_FULL" in debian
+        else debian["VERSION_ID"],
     }
     path.write_text("".join(f"{key}={value}\n" for key, value in ours.items()))
     (to / "usr/lib/clock-epoch").write_text(f"{epoch}\n")

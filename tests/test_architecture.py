@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("appliance", "fleet", "benchmarks", "demo", "contract")
+PARTS = ("appliance", "fleet", "benchmarks", "demo", "contract", "image")
 
 # Who may import whom, by longest prefix. A package may always import itself.
 MAY = {
@@ -29,6 +29,7 @@ MAY = {
     "appliance.simulate": {"appliance.model", "appliance.collector.wire"},
     "fleet": {"appliance.model"},
     "contract": {"appliance.model"},
+    "image": {"appliance.model"},
 }
 # The tools on top may use everything below them.
 ON_TOP = {"appliance", "appliance.supervise", "appliance.cli", "benchmarks", "demo"}
