@@ -11,6 +11,7 @@ against the point release before them, with the kernel and without."""
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import os
@@ -129,16 +130,15 @@ def edit(at: Path) -> None:
     found = sorted((at / tree.LIB / "appliance").rglob("*.py"), key=lambda p: (-p.stat().st_size, p))
     for number, module in enumerate(found[:MODULES]):
         lines = module.read_text().splitlines(keepends=True)
-        tops = [n for n, line in enumerate(lines) if line.startswith(("def ", "class ", "async def ", "@"))]
-        where = tops[len(tops) // 2] if tops else len(lines)
-        lines.insert(
-            where, f'_EDITED = "a change of a line or two in this module, the {number}th of them"\n\n\n'
-        )
+        body = ast.parse("".join(lines)).body
+        middle = body[len(body) // 2]
+        where = min([middle.lineno, *(d.lineno for d in getattr(middle, "decorator_list", ()))]) - 1
+        lines.insert(where, f'_EDITED = "a change of a line or two in this module, the {number}th of them"\n')
         module.write_text("".join(lines))
     python.byte_code(at / tree.LIB / "appliance", f"/{tree.LIB}/appliance")
 
 
-def bases(options: build.Options, work: Path) -> tuple[dict[str, Path], list[str]]:
+def bases(options: build.Options) -> tuple[dict[str, Path], list[str]]:
     """The Debian part of today, of the point release before, and of that with today's kernel; and what differs."""
     want = packages.wanted()
     with cache.locked(options.cache / "base-arm64.lock"):
@@ -155,15 +155,20 @@ def bases(options: build.Options, work: Path) -> tuple[dict[str, Path], list[str
         p for p in today if p.name.startswith("linux-")
     ]
     made = {}
+    sources = [Path(m.__file__ or "") for m in (base, packages, python, slots)]
     for name, chosen in (("today", today), ("before", before), ("before, kernel of today", sorted(mixed))):
-        made[name] = work / f"base {name}"
-        base.build(chosen, options.cache / "debs", want, made[name])
-        slots.compressed_initrd(made[name] / "root", made[name] / "initrd")
+
+        def make(to: Path, chosen: list[packages.Package] = chosen) -> None:
+            base.build(chosen, options.cache / "debs", want, to)
+            slots.compressed_initrd(to / "root", to / "initrd")
+
+        key = cache.key(sources, packages.write_lock(chosen))
+        made[name] = cache.kept(options.cache, "base-arm64-bench", key, make)
     return made, packages.drift(before, today)
 
 
 def measure(options: build.Options, work: Path, block_sizes: list[int], level: int) -> dict[str, Any]:
-    debian, differs = bases(options, work)
+    debian, differs = bases(options)
     site = build.prepared_site(options)
     trees: dict[str, Path] = {}
     boots: dict[str, Path] = {}
