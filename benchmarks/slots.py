@@ -23,7 +23,7 @@ from typing import Any
 
 import zstandard
 
-from image import base, build, build_cli, cache, packages, python, slots, tree
+from image import base, build, cli_build, cache, packages, python, slots, tree
 from image.progress import note, step
 from image.run import run
 
@@ -234,7 +234,7 @@ def main() -> int:
     args = parser.parse_args()
     for name in set(FORMATS) - set(args.only or FORMATS):
         del FORMATS[name]
-    options = build.Options(**build_cli.environment(), to=Path("build/image"))
+    options = build.Options(**cli_build.environment(), to=Path("build/image"))
     with cache.workspace(options.cache) as work:
         found = measure(options, work, [size * 1024 for size in args.block or [64]], args.level)
     print(json.dumps(found, indent=2))

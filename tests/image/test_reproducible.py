@@ -20,7 +20,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from image import build, build_cli
+from image import build, cli_build
 
 pytestmark = [
     pytest.mark.image,
@@ -31,13 +31,13 @@ NAME = "platen-9.8.7-test-arm64"
 
 
 def built(to: Path) -> build.Built:
-    return build.build(build.Options(**build_cli.environment(), to=to, version="9.8.7-test"))
+    return build.build(build.Options(**cli_build.environment(), to=to, version="9.8.7-test"))
 
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[list[tuple[Path, build.Built]]]:
     # Not below /tmp, which is memory here.
-    beside = build_cli.environment()["cache"] / f"test-{os.getpid()}"
+    beside = cli_build.environment()["cache"] / f"test-{os.getpid()}"
     folders = [beside / "one", beside / "another folder" / "deeper"]
     try:
         found = [(folders[0], built(folders[0]))]
