@@ -32,10 +32,13 @@ def main() -> int:
     """Exit status: 0 emptied, or nothing was asked."""
     parser = argparse.ArgumentParser(prog="platen-factory-reset")
     parser.add_argument("data", type=Path, help="where the data partition is mounted")
+    parser.add_argument("--request", action="store_true", help="only ask for it, for the next boot")
     options = parser.parse_args()
     journal.set_up("factory-reset")
     try:
-        if finish(options.data):
+        if options.request:
+            request(options.data)
+        elif finish(options.data):
             log.warning("the box was reset", extra=journal.message(Message.FACTORY_RESET))
     except PlatenError as error:
         log.critical("%s", error)
