@@ -45,19 +45,25 @@ def load_or_create(paths: Paths) -> Identity:
     """
     directory = paths.identity
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    box_id, setup_code = directory / "box-id", directory / "setup-code"
-    if not (box_id.exists() and setup_code.exists()):
+    id_file, code_file = directory / "box-id", directory / "setup-code"
+    if not (id_file.exists() and code_file.exists()):
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            for path, text in ((box_id, f"PL-{_code()}"), (setup_code, _code())):
+            for path, text in ((id_file, f"PL-{_code()}"), (code_file, _code())):
                 if not path.exists():
                     _write(path, text, fd)
         except OSError as e:
             raise DiskFull(f"The identity cannot be written to {directory}: {e.strerror}") from None
         finally:
             os.close(fd)
-    return Identity(_read(box_id, _BOX_ID), _read(setup_code, _SETUP_CODE))
+    return Identity(_read(id_file, _BOX_ID), _read(code_file, _SETUP_CODE))
+
+
+def box_id(paths: Paths) -> str:
+    """The box id alone, as `load_or_create`. On the box its reader need not be allowed to read the setup code."""
+    path = paths.identity / "box-id"
+    return _read(path, _BOX_ID) if path.exists() else load_or_create(paths).box_id
 
 
 def _code() -> str:

@@ -67,6 +67,8 @@ class Paths(msgspec.Struct, frozen=True):
                 f"The run directory {self.run} has too long a name for a socket", hint="Give a shorter one"
             )
         for directory in (self.state, self.run, self.identity, self.keys):
+            if directory.is_dir():
+                continue  # on the box most of them belong to root or to another service
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as e:
