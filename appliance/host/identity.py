@@ -11,19 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 from pathlib import Path
 
 import msgspec
 
 from appliance.host.paths import Paths
+from appliance.model import codes
 from appliance.model.errors import DiskFull, Fault
-
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O or U, so that a label can be read out on the telephone."""
-
-_BOX_ID = re.compile(rf"PL-[{_ALPHABET}]{{4}}-[{_ALPHABET}]{{4}}\Z")
-_SETUP_CODE = re.compile(rf"[{_ALPHABET}]{{4}}-[{_ALPHABET}]{{4}}\Z")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -50,25 +44,20 @@ def load_or_create(paths: Paths) -> Identity:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            for path, text in ((id_file, f"PL-{_code()}"), (code_file, _code())):
+            for path, text in ((id_file, codes.new_box_id()), (code_file, codes.new_setup_code())):
                 if not path.exists():
                     _write(path, text, fd)
         except OSError as e:
             raise DiskFull(f"The identity cannot be written to {directory}: {e.strerror}") from None
         finally:
             os.close(fd)
-    return Identity(_read(id_file, _BOX_ID), _read(code_file, _SETUP_CODE))
+    return Identity(_read(id_file, codes.BOX_ID), _read(code_file, codes.SETUP_CODE))
 
 
 def box_id(paths: Paths) -> str:
     """The box id alone, as `load_or_create`. On the box its reader need not be allowed to read the setup code."""
     path = paths.identity / "box-id"
-    return _read(path, _BOX_ID) if path.exists() else load_or_create(paths).box_id
-
-
-def _code() -> str:
-    letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-    return f"{letters[:4]}-{letters[4:]}"
+    return _read(path, codes.BOX_ID) if path.exists() else load_or_create(paths).box_id
 
 
 def _write(path: Path, text: str, directory: int) -> None:

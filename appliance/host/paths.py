@@ -53,7 +53,8 @@ class Paths(msgspec.Struct, frozen=True):
 
     @property
     def keys(self) -> Path:
-        """Directory of `operational.key`, `operational.crt` and `ca.crt`."""
+        """Directory of `operational.key`, `operational.crt` and `ca.crt`; of `claim-code` where the dealer wrote one
+        onto the card."""
         return self.state / "keys"
 
     def socket(self, service: str) -> Path:
