@@ -286,14 +286,13 @@ _FAULTS: tuple[tuple[str, type[UpdateError], str, str | None], ...] = (
         "download-stalled",
     ),
     (
-        "server not responding|[Cc]ould not (connect|resolve)|Couldn't (connect|resolve)|failed to read data from remote",
+        "server not responding|[Cc]ould(n't| not) (connect|resolve)|failed to read data from remote",
         DownloadFailed,
         "The server cannot be reached",
         "download-gone",
     ),
     (
-        "server did not send bundle size|invalid content-range|incomplete HTTP|parse content-range|HTTP (error|response)"
-        "|http error",
+        "server did not send bundle size|content-range|incomplete HTTP|(HTTP|http) (error|response)",
         DownloadFailed,
         "The server sent something other than what was asked for",
         "download-failed",
@@ -326,6 +325,6 @@ def fault(text: str) -> PlatenError:
     text = " ".join(text.split())[:500]
     for pattern, kind, sentence, code in _FAULTS:
         if found := re.search(pattern, text):
-            words = {str(n): g or "?" for n, g in enumerate(found.groups(), 1)}
-            return kind(re.sub(r"\{(\d)\}", lambda m: words[m[1]], sentence), code=code)
+            groups = [g or "?" for g in found.groups()]
+            return kind(sentence.format(found[0], *groups), code=code)
     return InstallFailed(f"The installation failed: {text or 'RAUC did not say why'}")
