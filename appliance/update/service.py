@@ -18,10 +18,9 @@ import msgspec
 
 from appliance.host import clock, control, notify, software, users
 from appliance.host.bus import Bus
-from appliance.host.rauc import Bundle, Installer, Progress
+from appliance.host.rauc import Bundle, Installer
 from appliance.model.errors import (
     DownloadFailed,
-    InstallFailed,
     NothingToDo,
     OnTrial,
     PlatenError,
@@ -31,12 +30,13 @@ from appliance.model.errors import (
 from appliance.model.settings import SETTINGS, Value
 from appliance.store import settings
 from appliance.store.worker import Worker
-from appliance.update import look, policy, state, summary, version
+from appliance.update import look, policy, state, summary
 from appliance.update.journal import Journal
 from appliance.update.keeper import restart
 from appliance.update.look import Places
-from appliance.update.spool import Spool, bundles
-from appliance.update.state import Attempt, Offer, State
+from appliance.update.spool import Spool
+from appliance.update.state import State
+from appliance.update.work import Work
 
 log = logging.getLogger("platen.update")
 
@@ -69,7 +69,7 @@ class Update:
         self._installer: Installer | None = None
         self._operation, self._percent, self._text = "idle", None, ""  # type: str, int | None, str
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
+        self._work = Work(places, self._journal, self._spool, self._rauc, self._show)
         self._asked = False
         self._since = time.monotonic()
         self._used = time.monotonic()
@@ -185,14 +185,14 @@ class Update:
             source = offer.source
         source = self._source(str(source))
         self._must_be_free()
+        self._asked = flags["restart"]
         checked: asyncio.Future[Bundle] = asyncio.get_running_loop().create_future()
         self._begin(
-            self._install(
+            self._work.install(
                 source,
                 origin=origin if origin in ("page", "usb", "address", "dealer", "command") else "command",
                 downgrade=flags["allow_downgrade"],
                 again=flags["again"],
-                asked=flags["restart"],
                 checked=checked,
             )
         )
@@ -212,7 +212,9 @@ class Update:
             return {"version": None}
         self._must_be_free()
         found: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._begin(self._from_stick(folder, install=policy.deed("usb", values) == "install", found=found))
+        self._begin(
+            self._work.from_stick(folder, install=policy.deed("usb", values) == "install", found=found)
+        )
         return {"version": await asyncio.shield(found)}
 
     async def _answer_cancel(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -223,10 +225,11 @@ class Update:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         elif now.attempt is not None and not look.on_trial(self._places):
-            self._cancelled = True
+            self._work.cancelled = True
             now = self._journal.change(lambda s: state.refused(s, "cancelled"))
             if self._task is None and now.attempt is not None:
-                await self._take_back(now.attempt)
+                await self._work.take_back(now.attempt)
+                self._tell(always=True)
         else:
             raise NothingToDo("Nothing is being installed", hint="")
         return {}
@@ -261,159 +264,7 @@ class Update:
 
         return answer
 
-    # -- installing
-
-    async def _install(
-        self,
-        source: str,
-        *,
-        origin: policy.Source,
-        downgrade: bool,
-        again: bool,
-        asked: bool,
-        checked: asyncio.Future[Bundle],
-    ) -> None:
-        bundle: Bundle | None = None
-        try:
-            self._show("checking")
-            bundle = await self._checked(source, downgrade=downgrade, again=again)
-            if not checked.done():
-                checked.set_result(bundle)
-            await self._write(source, bundle)
-            if self._cancelled:
-                attempt = self._journal.read().attempt
-                if attempt is not None:
-                    await self._take_back(attempt)
-            else:
-                self._asked, self._since = asked or self._asked, time.monotonic()
-                log.info("version %s is installed from %s; it runs after a restart", bundle.version, origin)
-        except asyncio.CancelledError:
-            self._failed(
-                InstallFailed("It was cancelled", code="install-cancelled", hint=""), bundle, checked
-            )
-            raise
-        except PlatenError as error:
-            self._failed(error, bundle, checked)
-        except Exception:
-            log.exception("the installation failed")
-            self._failed(InstallFailed("The installation failed by a fault of ours"), bundle, checked)
-        finally:
-            self._cancelled = False
-            self._spool.remove(source)
-            self._show("idle")
-
-    async def _checked(self, source: str, *, downgrade: bool, again: bool) -> Bundle:
-        if self._spool.holds(source):
-            self._spool.check(source)
-        installer = await self._rauc()
-        if await installer.busy():
-            raise UpdateBusy("Something is being installed already, by hand")
-        bundle = await installer.inspect(source)
-        box = policy.Box(
-            compatible=await installer.compatible(),
-            version=look.running_version(self._places),
-            floor=self._journal.read().floor,
-            slot_sizes=look.slot_sizes(await installer.slots()),
-        )
-        policy.judge(bundle, box, downgrade=downgrade, again=again)
-        return bundle
-
-    async def _write(self, source: str, bundle: Bundle) -> None:
-        installer = await self._rauc()
-        target = next(
-            (s.bootname for s in await installer.slots() if s.bootname and s.state == "inactive"), None
-        )
-        if target is None:
-            raise InstallFailed("This box has no other slot to install into")
-        attempt = Attempt(
-            version=bundle.version,
-            origin_version=look.running_version(self._places),
-            slot=target,
-            origin=look.slot(self._places),
-            stage="began",
-            started=clock.now().time,
-            boot_id=clock.boot_id(),
-            floor=bundle.floor,
-            before=await look.before(self._places),
-        )
-        self._journal.change(lambda s: state.begin(s, attempt))
-        self._show("installing", 0)
-        await installer.install(source, self._progressed)
-        before = await look.before(self._places)
-        self._journal.change(lambda s: state.installed(s, before))
-
-    async def _take_back(self, attempt: Attempt) -> None:
-        """Of what was installed and must not start: the boot loader first, then our note."""
-        try:
-            await (await self._rauc()).mark("bad", "other")
-        except PlatenError as e:
-            log.error("the cancelled version could not be marked bad; the gate will take it back: %s", e)
-            return
-        self._journal.change(
-            lambda s: state.failed(s, "install-cancelled", state.CAUSES["cancelled"], clock.now().time)
-        )
-        log.info("version %s was cancelled; its slot is empty", attempt.version)
-        self._tell(always=True)
-
-    def _failed(self, error: PlatenError, bundle: Bundle | None, checked: asyncio.Future[Bundle]) -> None:
-        log.error("the installation ended: %s", error)
-        tried = bundle.version if bundle is not None else ""
-        if not isinstance(error, NothingToDo):
-            self._journal.change(
-                lambda s: state.failed(s, error.code, error.sentence, clock.now().time, tried)
-            )
-        if not checked.done():
-            checked.set_exception(error)
-            checked.exception()  # whoever asked may have stopped waiting
-
-    async def _from_stick(self, folder: Path, *, install: bool, found: asyncio.Future[str | None]) -> None:
-        """Copies and checks the stick's bundles one by one and keeps the newest that may be installed."""
-        best: tuple[Bundle, Path] | None = None
-        try:
-            self._show("fetching")
-            refusal: PlatenError | None = None
-            for path in bundles(folder):
-                try:
-                    copy = await self._spool.copy(path)
-                except PlatenError as error:
-                    refusal = error
-                    continue
-                try:
-                    bundle = await self._checked(str(copy), downgrade=False, again=False)
-                except PlatenError as error:
-                    log.warning("%s on the stick: %s", path.name[:80], error)
-                    refusal = error
-                    self._spool.remove(str(copy))
-                    continue
-                if best is not None and version.older(bundle.version, best[0].version):
-                    self._spool.remove(str(copy))
-                    continue
-                if best is not None:
-                    self._spool.remove(str(best[1]))
-                best = (bundle, copy)
-            if best is not None:
-                bundle, copy = best
-                self._offer(bundle, str(copy))
-            elif refusal is not None and not isinstance(refusal, NothingToDo):
-                code, sentence = refusal.code, refusal.sentence
-                self._journal.change(lambda s: state.failed(s, code, sentence, clock.now().time))
-        finally:
-            if not found.done():
-                found.set_result(best[0].version if best is not None else None)
-            self._show("idle")
-        if best is not None and install:
-            checked: asyncio.Future[Bundle] = asyncio.get_running_loop().create_future()
-            await self._install(
-                str(best[1]), origin="usb", downgrade=False, again=False, asked=False, checked=checked
-            )
-
-    def _offer(self, bundle: Bundle, source: str) -> None:
-        old = self._journal.read().offer
-        if old is not None and old.source != source:
-            self._spool.remove(old.source)
-        offer = Offer(version=bundle.version, source=source, origin="usb", time=clock.now().time)
-        self._journal.change(lambda s: state.offered(s, offer))
-        log.info("version %s waits for a person's word, from a stick", bundle.version)
+    # -- one thing at a time
 
     def _begin(self, work: Any) -> None:
         self._task = asyncio.create_task(work)
@@ -512,15 +363,11 @@ class Update:
             self._installer = Installer(self._bus)
         return self._installer
 
-    def _progressed(self, progress: Progress) -> None:
-        self._text = progress.text
-        self._show("installing", progress.percent)
-
-    def _show(self, operation: str, percent: int | None = None) -> None:
+    def _show(self, operation: str, percent: int | None, text: str) -> None:
         changed = operation != self._operation
-        self._operation, self._percent = operation, percent
-        if operation != "installing":
-            self._text = ""
+        self._operation, self._percent, self._text = operation, percent, text
+        if changed:
+            self._since = time.monotonic()
         notify.status(operation if percent is None else f"{operation}, {percent} %")
         self._tell(always=changed)
 

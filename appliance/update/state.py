@@ -176,7 +176,7 @@ def _back_on_origin(state: State, attempt: Attempt, boot: Boot) -> tuple[State, 
     if environment.pending(slot):
         # Installed and not yet started. A cancelled one must not start any more.
         return state, "refuse" if attempt.cause is not None else "wait"
-    if attempt.cause == "cancelled" and attempt.stage != "trial":
+    if attempt.cause == "cancelled":
         return failed(state, "install-cancelled", CAUSES["cancelled"], boot.time), "none"
     if attempt.cause is not None:
         return _rolled_back(state, attempt, attempt.cause, boot), "none"
