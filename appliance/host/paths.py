@@ -57,6 +57,11 @@ class Paths(msgspec.Struct, frozen=True):
         onto the card."""
         return self.state / "keys"
 
+    @property
+    def software(self) -> Path:
+        """What the update service last said of itself (host.software): it sleeps most of the time."""
+        return self.state / "software.json"
+
     def socket(self, service: str) -> Path:
         return self.run / f"{service}.sock"
 
