@@ -2,7 +2,7 @@
 """Files on a FAT16 or FAT32 file system inside an image file or a card, without mounting it.
 
 Small and our own, because a dealer's Windows or Mac has neither mtools nor a way to mount a partition of an image
-file, and the library there is for it (pyfatfs) rests on one that no longer starts with today's setuptools. It knows what we
+file, and the library there is for it (pyfatfs) stands on PyFilesystem, which is no longer cared for. It knows what we
 need: folders, long names, whole files written and removed. Both copies of the table are kept the same; data is
 written before the table, the table before the name.
 """
@@ -118,7 +118,7 @@ class Fat:
             self._write(slot, b"\xe5")
         for cluster in chain:
             self._write(self._where(cluster), bytes(self._cluster))
-        self._set({c: 0 for c in chain})
+        self._set(dict.fromkeys(chain, 0))
 
     # -- folders
 
@@ -239,7 +239,7 @@ class Fat:
         """The first cluster of a new chain that holds it; 0 for nothing."""
         count = -(-len(data) // self._cluster)
         mask = 0x0FFFFFFF if self._wide else 0xFFFF
-        free = [c for c in range(2, self._last + 1) if not self._table[c] & mask][:count]
+        free: list[int] = [c for c in range(2, self._last + 1) if not self._table[c] & mask][:count]
         if len(free) < count:
             raise CardError(
                 "The firmware partition is full", hint="Remove what does not belong on it", code="card-full"
