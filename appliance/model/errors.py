@@ -9,7 +9,8 @@ PlatenError
 │   ├── SettingError           bad-setting
 │   ├── BrandError             bad-brand
 │   ├── PersonalisationError   bad-personalisation  already-personalised
-│   ├── CardError              not-platen card-in-use card-unreadable card-full
+│   ├── CardError              not-platen image-packed card-in-use card-refused card-unreadable card-full
+│   │                          card-personalised card-blank file-exists
 │   └── LabelError             bad-label
 ├── PrinterError               exit 1: one address gave no reading
 │   ├── NameUnknown            name-unknown

@@ -20,7 +20,7 @@ MOST_MISTAKES = 20
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _TABLE = re.compile(r"[ \t]*\[[ \t]*([A-Za-z0-9_.\-]+)[ \t]*\]")
 _KEY = re.compile(r"[ \t]*([A-Za-z0-9_.\-]+)[ \t]*=[ \t]*")
-_QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'")
+_QUOTED = re.compile(r"(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)')[ \t]*(?:#|\r?$)")
 _CURLY = "„“”‟«»‚‘’`´"
 
 

@@ -63,10 +63,13 @@ def test_what_stays(data: Path, tmp_path: Path) -> None:
 
 
 def test_asked_and_finished_by_process(data: Path) -> None:
-    reset.request(data)
+    before = files(data)
     command = [sys.executable, "-m", "appliance.host.reset", str(data)]
+    assert subprocess.run([*command, "--request"], check=False).returncode == 0
+    assert files(data) == {**before, reset.MARK: ""}
     assert subprocess.run(command, check=False).returncode == 0
     assert files(data) == KEPT
+    assert subprocess.run([*command[:-1], "/nonexistent", "--request"], check=False).returncode == 70
 
 
 DYING = """

@@ -46,12 +46,16 @@ Boot = Callable[..., tuple[str, str, dict[str, str]]]
 @pytest.fixture
 def boot(device: Path, tmp_path: Path) -> Boot:
     """Runs the script as a boot does, in a mount namespace that ends with it; then `command`. What became of the
-    partition, what was said, and what lies on it then."""
-    data, state = tmp_path / "data", tmp_path / "state"
+    partition, what the journal gets, and what lies on it then."""
+    data, state, said, tools = (tmp_path / name for name in ("data", "state", "said", "tools"))
     data.mkdir()
+    tools.mkdir()
+    (tools / "logger").write_text(f'#!/bin/sh\n[ "$1" = --journald ] && exec cat >> "{said}"\n')
+    (tools / "logger").chmod(0o755)
 
     def run(command: str = "true", use: Path = device) -> tuple[str, str, dict[str, str]]:
         state.unlink(missing_ok=True)
+        said.write_text("")
         found = tmp_path / "found"
         shutil.rmtree(found, ignore_errors=True)
         steps = f'"{SCRIPT}" {use} "{data}" "{state}" && cd "{data}" && {command} && cp -a . "{found}"'
@@ -60,10 +64,11 @@ def boot(device: Path, tmp_path: Path) -> Boot:
             capture_output=True,
             text=True,
             check=False,
+            env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
         )
         assert done.returncode == 0, done.stderr
         files = {str(p.relative_to(found)): p.read_text() for p in found.rglob("*") if p.is_file()}
-        return state.read_text().strip(), done.stderr, files
+        return state.read_text().strip(), said.read_text(), files
 
     return run
 
@@ -71,7 +76,7 @@ def boot(device: Path, tmp_path: Path) -> Boot:
 def test_an_empty_partition_is_made_anew(boot: Boot) -> None:
     how, said, _ = boot("echo kept > platen/file")
     assert how == "new"
-    assert "made anew" in said
+    assert "made anew\nMESSAGE_ID=15b1c0fcb9dc462cbaf86f1d8a57ffc0\n" in said
     assert boot()[0] == "card"
     assert boot()[2]["platen/file"] == "kept\n"
 
@@ -115,7 +120,7 @@ def test_damage_is_repaired(boot: Boot, device: Path) -> None:
 def test_what_cannot_be_repaired_is_left_alone(boot: Boot, device: Path) -> None:
     """There is a file system of ours that a newer or broken tool wrote: it is neither mounted nor overwritten."""
     boot("echo kept > platen/file")
-    say("tune2fs", "-O", "^has_journal", device)
+    say("tune2fs", "-O", "^metadata_csum", device)
     with device.open("r+b") as file:
         file.seek(1024 + 0x60)  # s_feature_incompat of ext4's superblock
         file.write(b"\xff\xff\xff\x7f")

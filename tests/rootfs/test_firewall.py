@@ -105,32 +105,16 @@ def net(tree: Path) -> Iterator[Net]:
     try:
         net = Net(tree)
         subprocess.run(["ip", "netns", "add", "platen-lan"], check=True)
-        subprocess.run(
-            [
-                "ip",
-                "-n",
-                "platen-box",
-                "link",
-                "add",
-                "eth0",
-                "type",
-                "veth",
-                "peer",
-                "name",
-                "lan0",
-                "netns",
-                "platen-lan",
-            ],
-            check=True,
-        )
+        link = ["type", "veth", "peer", "name", "lan0", "netns", "platen-lan"]
+        subprocess.run(["ip", "-n", "platen-box", "link", "add", "eth0", *link], check=True)
         for where, name, addresses in (
             ("platen-box", "eth0", ("192.168.7.2/24",)),
             ("platen-lan", "lan0", ("192.168.7.1/24", "203.0.113.1/24")),
         ):
             for address in addresses:
                 subprocess.run(["ip", "-n", where, "addr", "add", address, "dev", name], check=True)
-            for link in (name, "lo"):
-                subprocess.run(["ip", "-n", where, "link", "set", link, "up"], check=True)
+            for device in (name, "lo"):
+                subprocess.run(["ip", "-n", where, "link", "set", device, "up"], check=True)
         subprocess.run(
             ["ip", "-n", "platen-box", "route", "add", "default", "via", "192.168.7.1"], check=True
         )
