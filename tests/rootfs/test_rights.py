@@ -169,6 +169,22 @@ def test_a_socket_belongs_to_who_made_it(tree: Path, state: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def test_the_page_leaves_bundles_for_the_update_service(tree: Path, state: Path) -> None:
+    folder = tree / "var/lib/platen-update"
+    put = (
+        "import os, sys\nos.umask(0o027)  # as UMask= in the unit\n"
+        "try: open(sys.argv[1], 'x').close(); print('yes')\nexcept OSError: print('no')"
+    )
+    try:
+        assert as_service(tree, "webui", put, str(folder / "spool/upload")) == "yes"
+        assert as_service(tree, "webui", put, str(folder / "state.json")) == "no"
+        assert as_service(tree, "stream", put, str(folder / "spool/other")) == "no"
+        take = "import os, sys; open(sys.argv[1]).close(); os.unlink(sys.argv[1]); print('yes')"
+        assert as_service(tree, "update", take, str(folder / "spool/upload")) == "yes"
+    finally:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
 def test_the_names_in_code_are_the_names_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from appliance.host import users
 
