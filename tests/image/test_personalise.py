@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`platen-image personalise`, `label` and `inspect` as a dealer calls them, and that the box takes in what they write."""
+"""`platen-image personalise`, `label` and `inspect` as a dealer calls them; the box takes in what they write."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-import shutil
 import socket
 import stat
 import subprocess
@@ -24,6 +23,7 @@ from appliance.model import personalisation as pack
 from appliance.provision.files import Firmware
 from appliance.provision.personal import Places
 from appliance.provision.service import Box, start
+from image import label
 from image.cli import main
 from tests.image import disk
 from tests.provision.certificates import pair
@@ -72,7 +72,7 @@ def test_one_box_from_the_image_to_the_box(
     certificate, key = pair(ID)
     (tmp_path / "c.crt").write_bytes(certificate)
     (tmp_path / "c.key").write_bytes(key)
-    out, label, before = tmp_path / "one.img", tmp_path / "label.pdf", image.read_bytes()
+    out, printed, before = tmp_path / "one.img", tmp_path / "label.pdf", image.read_bytes()
     more = [
         "--client-cert",
         str(tmp_path / "c.crt"),
@@ -82,9 +82,9 @@ def test_one_box_from_the_image_to_the_box(
         ID,
         "--claim",
     ]
-    assert main(["personalise", str(image), "-o", str(out), *dealer, *more, "--label", str(label)]) == 0
+    assert main(["personalise", str(image), "-o", str(out), *dealer, *more, "--label", str(printed)]) == 0
     assert image.read_bytes() == before
-    assert stat.S_IMODE(out.stat().st_mode) == stat.S_IMODE(label.stat().st_mode) == 0o600
+    assert stat.S_IMODE(out.stat().st_mode) == stat.S_IMODE(printed.stat().st_mode) == 0o600
     box = box_of(out)
     assert box.fleet == pack.Fleet("fleet.example", "acme", 8884)
     said = "".join(capfd.readouterr())
@@ -92,7 +92,7 @@ def test_one_box_from_the_image_to_the_box(
     assert box.claim_code is not None
     for secret in (box.setup_code, box.claim_code, "PRIVATE KEY"):
         assert secret not in said
-    text = PdfReader(label).pages[0].extract_text()
+    text = PdfReader(printed).pages[0].extract_text()
     for shown in ("Büro Acme", ID, box.setup_code, box.claim_code, "http://platen-9q2x.local/"):
         assert shown in text
 
@@ -225,41 +225,24 @@ def test_what_cannot_be(
     assert image.read_bytes() == before
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("mkfs.vfat"), reason="takes root, and mkfs.vfat's root"
-)
-def test_not_onto_a_mounted_card(
-    image: Path, dealer: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    losetup = subprocess.run(
-        ["losetup", "--show", "-f", "-P", image], capture_output=True, text=True, check=False
-    )
-    if losetup.returncode:
-        pytest.skip(f"no loop device: {losetup.stderr.strip()}")
-    device = losetup.stdout.strip()
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has block devices")
+def test_not_onto_a_card_in_use(image: Path, dealer: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What a mount does to a block device is that it opens it exclusively (open(2), O_EXCL)."""
+    run = subprocess.run(["losetup", "--show", "-f", image], capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip(f"no loop device here: {run.stderr.strip()}")
+    card = run.stdout.strip()
     try:
-        (tmp_path / "m").mkdir()
-        offset = f"offset={disk.START * 512}"
-        mount = [
-            "unshare",
-            "-m",
-            "bash",
-            "-c",
-            f"mount -o ro,{offset} {image} {tmp_path}/m; mount -o ro {device}p1 {tmp_path}/m && sleep 8",
-        ]
-        with subprocess.Popen(mount, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as held:
-            import time
-
-            time.sleep(2)
-            if held.poll() is not None:
-                pytest.skip("the partition cannot be mounted here")
-            assert main(["personalise", device, *dealer]) == 2
-            assert "card-in-use" in capsys.readouterr().err
-            held.terminate()
-        assert main(["personalise", device, *dealer]) == 0
-        assert main(["inspect", device]) == 0
+        mounted = os.open(card, os.O_RDWR | os.O_EXCL)
+        before = image.read_bytes()
+        assert main(["personalise", card, *dealer]) == 2
+        assert "card-in-use" in capsys.readouterr().err
+        assert image.read_bytes() == before
+        os.close(mounted)
+        assert main(["personalise", card, *dealer]) == 0
     finally:
-        subprocess.run(["losetup", "-d", device], check=False)
+        subprocess.run(["losetup", "-d", card], check=False)
+    assert box_of(image).fleet is not None
 
 
 # -- labels
@@ -270,11 +253,12 @@ def test_not_onto_a_mounted_card(
 def test_the_qr_code_reads_back(
     image: Path, dealer: list[str], tmp_path: Path, size: str, claim: bool
 ) -> None:
-    label = tmp_path / "label.png"
+    out = tmp_path / "label.png"
     more = ["--claim"] if claim else []
-    assert main(["personalise", str(image), *dealer, *more, "--label", str(label), "--size", size]) == 0
+    main(["personalise", str(image), *dealer, *more])
+    assert main(["label", str(image), "-o", str(out), "--dealer", "Acme", "--size", size]) == 0
     box = box_of(image)
-    (found,) = zxingcpp.read_barcodes(Image.open(label))
+    (found,) = zxingcpp.read_barcodes(Image.open(out))
     page = f"http://platen-{box.box_id[-4:].lower()}.local/"
     assert found.text == (f"PLATEN:{box.box_id}:{box.claim_code}" if claim else page)
 
@@ -290,6 +274,15 @@ def test_a_name_beyond_the_built_in_font(
     if font.exists():
         assert main(["label", str(image), "-o", str(out), "--dealer", "Łódź", "--font", str(font)]) == 0
         assert "Łódź" in PdfReader(out).pages[0].extract_text()
+
+
+def test_an_umlaut_is_drawn_or_refused(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own font draws a box for what it lacks."""
+    main(["personalise", str(image)])
+    out = ["label", str(image), "-o", str(tmp_path / "label.png"), "--dealer"]
+    monkeypatch.setattr(label, "FONTS", ("no-such-font.ttf",))
+    assert main([*out, "Müller"]) == 2
+    assert main([*out, "Miller"]) == 0
 
 
 # -- batches
