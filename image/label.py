@@ -99,7 +99,7 @@ def plan(label: Label, size: Size) -> Plan:
     """Where everything lies on the label, in mm from its upper left corner."""
     code = [[bool(m) for m in row] for row in segno.make(label.matrix, error="m", micro=False).matrix]
     margin = 2.5
-    side = min(size.height - 2 * margin, size.width * 0.36)
+    side = min(size.height - 2 * margin, size.width * 0.34)
     # Four modules of quiet zone are the code's own (ISO/IEC 18004); the margin may be part of them.
     rows = [("Box", label.box_id), ("Setup code", label.setup_code)]
     if label.claim_code is not None:

@@ -273,7 +273,6 @@ PARSERS = {
             [
                 b'pack = "%s"\nbox_id = "PL-7K3M-9Q2X"\nsetup_code = "AAAA-BBBB"\n[fleet]\nhost = "f"\ntenant = "t"'
                 % (b"0" * 32)
-                % (b"0" * 32)
             ],
             _personalisation,
             (PersonalisationError,),
