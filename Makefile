@@ -30,6 +30,16 @@ test-debian13: ## every test on the Python of the image
 	@tools/setup test
 	tools/debian13 python3 -m pytest -n 4 --dist loadfile -p no:cacheprovider $(ARGS)
 
+.PHONY: image
+image: ## build/image: a card and its update bundle (ARCH=arm64; ARGS=--help)
+	@tools/setup test
+	@tools/image build --architecture $(or $(ARCH),arm64) $(ARGS)
+
+.PHONY: test-image
+test-image: ## the tests that build whole images
+	@tools/setup test
+	PLATEN_MODULE=pytest tools/image -n 0 -p no:cacheprovider -m image tests/image $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## ten million mutated inputs against every parser (EXECUTIONS=n)
 	@tools/setup test

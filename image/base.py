@@ -6,6 +6,7 @@ ran on. What they would do for the few packages here is done natively instead (d
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from image import kernel
 from image.packages import Package, Wanted
 from image.progress import step
+from image.python import byte_code
 from image.run import run
 
 USERS = ("root", "daemon", "nobody")
@@ -20,7 +22,8 @@ USERS = ("root", "daemon", "nobody")
 
 
 def build(packages: Sequence[Package], debs: Path, want: Wanted, to: Path) -> None:
-    """Makes `to`/root (the tree), `to`/kernel (vmlinuz, dtbs) and `to`/firmware (files for the FAT partition)."""
+    """Makes `to`/root (the tree), `to`/kernel (vmlinuz, dtbs), `to`/firmware (files for the FAT partition), `to`/doc
+    (the copyright file of each package) and `to`/control.json (what else each says about itself)."""
     boot = set(want.boot_packages)
     leave = want.leave["paths"]
     root, pi = to / "root", to / "boot-packages"
@@ -33,26 +36,40 @@ def build(packages: Sequence[Package], debs: Path, want: Wanted, to: Path) -> No
     with step("pruning kernel modules"):
         kernel.take(root, to / "kernel", (Path(__file__).parent / "boot/modules.txt").read_text())
     with step("finishing the base"):
-        _prune_documentation(root)
+        _documentation(packages, (root, pi), to / "doc")
+        control = {p.name: _control(debs / p.file) for p in packages}
+        (to / "control.json").write_text(json.dumps(control, indent=1, sort_keys=True) + "\n")
         _finish(root)
+        for folder in ("python3.13", "python3"):
+            byte_code(root / "usr/lib" / folder, f"/usr/lib/{folder}")
     _firmware(pi, to / "firmware")
     shutil.rmtree(pi)
 
 
 def _unpack(deb: Path, to: Path, leave: Iterable[str]) -> None:
     excludes = [f"--exclude=./{pattern}" for pattern in leave]
-    script = 'dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" --numeric-owner --keep-directory-symlink --wildcards "${@:2}"'
+    tar = "tar -x --numeric-owner --keep-directory-symlink --wildcards"
+    script = f'dpkg-deb --fsys-tarfile "$0" | {tar} -C "$1" "${{@:2}}"'
     run("bash", "-o", "pipefail", "-c", script, deb, to, *excludes)
 
 
-def _prune_documentation(root: Path) -> None:
-    """Of /usr/share/doc only the licences stay."""
-    for path in sorted((root / "usr/share/doc").rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif path.name != "copyright":
-            path.unlink()
+def _documentation(packages: Iterable[Package], trees: Sequence[Path], to: Path) -> None:
+    """Moves the copyright files out of the trees: an image has their texts once, in one file."""
+    for tree in trees:
+        for package in packages:
+            path = tree / "usr/share/doc" / package.name / "copyright"
+            if path.exists():  # or what it links to, in the folder of another package
+                (to / package.name).mkdir(parents=True)
+                shutil.copyfile(path, to / package.name / "copyright")
+        shutil.rmtree(tree / "usr/share/doc", ignore_errors=True)
+    common = trees[0] / "usr/share/common-licenses"
+    shutil.copytree(common, to.with_name("common-licenses"), symlinks=True)
+    shutil.rmtree(common)
+
+
+def _control(deb: Path) -> dict[str, str]:
+    said = run("dpkg-deb", "-f", deb, "Source", "Homepage", "Maintainer")
+    return {k: v.strip() for k, _, v in (line.partition(":") for line in said.splitlines())}
 
 
 def _finish(root: Path) -> None:
@@ -61,7 +78,7 @@ def _finish(root: Path) -> None:
     # base-passwd
     passwd = (share / "base-passwd/passwd.master").read_text().splitlines()
     kept = [line.split(":") for line in passwd if line.split(":")[0] in USERS]
-    lines = [":".join([name, "x", uid, gid, text, home, "/usr/sbin/nologin"]) for name, _, uid, gid, text, home, _ in kept]
+    lines = [":".join([name, "x", *fields, "/usr/sbin/nologin"]) for name, _, *fields, _ in kept]
     _write(etc / "passwd", "\n".join(lines) + "\n")
     group = (share / "base-passwd/group.master").read_text().replace(":*:", ":x:")
     _write(etc / "group", group)
@@ -81,7 +98,10 @@ def _finish(root: Path) -> None:
         _link(root / "usr/lib/firmware" / name, f"{name}-debian")
     # ca-certificates
     certificates = sorted((share / "ca-certificates/mozilla").glob("*.crt"))
-    _write(etc / "ssl/certs/ca-certificates.crt", "".join(c.read_text().rstrip("\n") + "\n" for c in certificates))
+    _write(
+        etc / "ssl/certs/ca-certificates.crt",
+        "".join(c.read_text().rstrip("\n") + "\n" for c in certificates),
+    )
     # Mount points, and nothing in /var: it is made anew at each boot.
     shutil.rmtree(root / "var", ignore_errors=True)
     shutil.rmtree(root / "boot", ignore_errors=True)

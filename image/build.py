@@ -5,25 +5,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from appliance import __version__
 from appliance.model.errors import UsageError
-from image import base, bundle, disk, keys, packages, slots, tree
-from image.progress import note, step
+from image import base, blockmap, bundle, cache, disk, keys, packages, python, sbom, slots, tree
+from image.progress import note, step, taken
+from image.run import run
 
 HERE = Path(__file__).parent
-ARCHITECTURES = ("arm64",)
+STRIP = {"arm64": "aarch64-linux-gnu-strip"}
+"""By architecture there is a recipe for: the program that strips its libraries."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """`cache` survives, `to` is what the job is for. `epoch`: seconds since 1970 that every file in the image bears."""
+    """`cache` survives, `to` is what the job is for. `epoch`: seconds since 1970 that every file in the image bears.
+    `card` and `update` say which of the two is made. `overlay`: a folder that is laid over the root, for tests."""
 
     cache: Path
     to: Path
@@ -35,18 +35,28 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     signer: str = "root-1-signer"
     floor: str = "0.0.0"
     strict: bool = False
+    card: bool = True
+    update: bool = True
     overlay: Path | None = None
 
 
-class Built(msgspec.Struct, frozen=True):
-    """Where it lies, and how large it is in octets."""
+class Built(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where it lies, and how large it is in octets. `seconds` by step."""
 
-    image: str
-    bundle: str
+    version: str
     root: int
     boot: int
-    compressed: int
     files: dict[str, str]
+    sizes: dict[str, int]
+    seconds: dict[str, float]
+
+
+def no_recipe(architecture: str) -> UsageError:
+    return UsageError(
+        f"There is no recipe for {architecture}",
+        hint=f"There is one for {', '.join(STRIP)}. Another needs its kernel, a boot loader that reads the "
+        "environment sector, a list of kernel modules, and a RAUC compatible of its own",
+    )
 
 
 def prepared_base(options: Options) -> Path:
@@ -55,25 +65,43 @@ def prepared_base(options: Options) -> Path:
     if not packages.LOCK.exists():
         raise UsageError("There is no base.lock", hint="Make one with 'platen-image lock'")
     locked = packages.read_lock(packages.LOCK.read_text())
-    sources = [HERE / n for n in ("packages.toml", "base.py", "kernel.py", "packages.py", "boot/modules.txt")]
-    at = options.cache / f"base-{options.architecture}-{_key([packages.LOCK, *sources])}"
-    if (at / ".complete").exists():
-        os.utime(at)
-        return at
-    for old in options.cache.glob(f"base-{options.architecture}-*.new"):
-        shutil.rmtree(old)
-    debs = options.cache / "debs"
-    apt = packages.Apt(options.cache / f"apt-{options.architecture}", options.architecture, want)
-    with step(f"fetching {len(locked)} packages ({sum(p.size for p in locked) // 1_000_000} MB)"):
-        chosen = _fetched(apt, locked, debs, want, strict=options.strict)
-    new = at.with_suffix(".new")
-    base.build(chosen, debs, want, new)
-    (new / "packages.lock").write_text(packages.write_lock(chosen))
-    (new / ".complete").touch()
-    if at.exists():
-        shutil.rmtree(at)
-    new.rename(at)
-    return at
+    names = ("packages.toml", "base.py", "kernel.py", "packages.py", "python.py", "boot/modules.txt")
+    sources = [HERE / name for name in names]
+
+    def make(to: Path) -> None:
+        debs = options.cache / "debs"
+        apt = packages.Apt(options.cache / f"apt-{options.architecture}", options.architecture, want)
+        with step(f"fetching {len(locked)} packages ({sum(p.size for p in locked) // 1_000_000} MB)"):
+            chosen = _fetched(apt, locked, debs, want, strict=options.strict)
+        base.build(chosen, debs, want, to)
+        (to / "packages.lock").write_text(packages.write_lock(chosen))
+
+    name = cache.key([packages.LOCK, *sources], "strict" if options.strict else "")
+    return cache.kept(options.cache, f"base-{options.architecture}", name, make)
+
+
+def prepared_site(options: Options) -> Path:
+    """The Python packages as they go into the image."""
+
+    def make(to: Path) -> None:
+        with step("stripping and compiling Python packages"):
+            python.prepared(options.site, to, STRIP[options.architecture])
+
+    name = cache.key([HERE / "python.py"], options.site.name)
+    return cache.kept(options.cache, f"site-{options.architecture}", name, make)
+
+
+def prepared_initrd(options: Options, debian: Path) -> Path:
+    """It depends on the base alone, and takes long to compress."""
+    sources = [HERE / n for n in ("initrd.py", "kernel.py", "slots.py")] + sorted((HERE / "boot").iterdir())
+
+    def make(to: Path) -> None:
+        with step("making the initrd"):
+            to.mkdir()
+            slots.compressed_initrd(debian / "root", to / "initrd")
+
+    name = cache.key(sources, debian.name)
+    return cache.kept(options.cache, f"initrd-{options.architecture}", name, make) / "initrd"
 
 
 def _fetched(
@@ -100,81 +128,91 @@ def _fetched(
 
 def build(options: Options) -> Built:
     """Image, bundle, hashes, block map and parts lists into `options.to`."""
-    work = options.cache / f"work-{options.architecture}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    if options.architecture not in STRIP:
+        raise no_recipe(options.architecture)
     options.to.mkdir(parents=True, exist_ok=True)
     signing = options.keys or options.cache / "keys"
-    keys.make(signing)
-    try:
-        debian = prepared_base(options)
-        made = slot(options, debian, signing, work)
-        name = f"platen-{options.version}-{options.architecture}"
-        image = options.to / f"{name}.img"
-        update = options.to / f"{name}.raucb"
-        with step("writing the card's image"):
-            ramdisk = (work / "boot/initrd").read_bytes()
-            template = (tree.ROOT / "appliance/provision/platen.toml").read_text()
-            files = disk.firmware_files(debian, debian / "kernel/Image.gz", ramdisk, template, work / "firmware")
-            disk.write(image, files, made["boot"], made["root"], options.version, options.epoch)
-        with step("signing the bundle"):
-            bundle.write(update, made["boot"], made["root"], options.version, signing, floor=options.floor, signer=options.signer)
-        with step("compressing the image"):
-            packed = image.with_suffix(".img.zst")
-            subprocess.run(["zstd", "-q", "-f", "-10", "-T0", "--long=27", image, "-o", packed], check=True)
+    with cache.locked(options.cache / "keys.lock"):
+        keys.make(signing)
+    debian = prepared_base(options)
+    name = f"platen-{options.version}-{options.architecture}"
+    made: list[Path] = []
+    with cache.workspace(options.cache) as work:
+        documents = parts_lists(options, debian)
+        slot = slot_images(options, debian, signing, documents, work)
+        for document, text in documents.items():
+            made.append(options.to / f"{name}.{document}")
+            made[-1].write_text(text)
+        if options.card:
+            made += _card(options, debian, slot, work, options.to / f"{name}.img")
+        if options.update:
+            made.append(options.to / f"{name}.raucb")
+            with step("signing the bundle"):
+                more = {"floor": options.floor, "signer": options.signer}
+                bundle.write(made[-1], slot["boot"], slot["root"], options.version, signing, **more)
+        with step("hashing"):
+            files = {p.name: _sha256(p) for p in made}
         built = Built(
-            image=str(image),
-            bundle=str(update),
-            root=made["root"].stat().st_size,
+            version=options.version,
+            root=slot["root"].stat().st_size,
             boot=sum(p.stat().st_size for p in (work / "boot").iterdir()),
-            compressed=packed.stat().st_size,
-            files={p.name: _sha256(p) for p in (image, packed, update)},
+            files=files,
+            sizes={p.name: p.stat().st_size for p in made},
+            seconds=dict(taken),
         )
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    (options.to / f"{name}.sha256").write_text("".join(f"{h}  {f}\n" for f, h in built.files.items()))
+    (options.to / f"{name}.sha256").write_text("".join(f"{h}  {f}\n" for f, h in files.items()))
     return built
 
 
-def slot(options: Options, debian: Path, signing: Path, work: Path) -> dict[str, Path]:
+def parts_lists(options: Options, debian: Path) -> dict[str, str]:
+    """SBOM in both formats, and the licences, by file name."""
+    with step("listing parts and licences"):
+        chosen = packages.read_lock((debian / "packages.lock").read_text())
+        control = json.loads((debian / "control.json").read_text())
+        parts = [
+            sbom.own(options.version),
+            *sbom.debian(chosen, control, debian / "doc", packages.wanted().boot_packages),
+            *sbom.python(options.site, tree.ROOT / "uv.lock"),
+        ]
+        contents = sbom.Contents(options.version, options.architecture, options.epoch, parts)
+        texts = sbom.texts(
+            chosen, debian / "doc", debian / "common-licenses", options.site, tree.ROOT / "LICENSE"
+        )
+        return {"spdx.json": sbom.spdx(contents), "cdx.json": sbom.cyclonedx(contents), "licences.txt": texts}
+
+
+def slot_images(
+    options: Options, debian: Path, signing: Path, documents: dict[str, str], work: Path
+) -> dict[str, Path]:
     """`boot` and `root` images of one version."""
     at = work / "tree"
-    tree.build(debian, options.site, signing, options.version, options.epoch, at)
+    # In the image they need no version in their names.
+    named = {n if n == "licences.txt" else f"sbom.{n}": text for n, text in documents.items()}
+    tree.build(debian, prepared_site(options), signing, named, options.version, options.epoch, at)
     if options.overlay is not None:
         shutil.copytree(options.overlay, at, symlinks=True, dirs_exist_ok=True)
     with step("making the root and its hash tree"):
         verity = slots.root_image(at, work / "root.img", options.version, options.epoch)
-    with step("making the initrd and the boot slot"):
-        kernel = debian / "kernel/Image.gz"
-        slots.boot_image(kernel, slots.compressed_initrd(at), verity, work / "boot.vfat", options.epoch)
+    ramdisk = prepared_initrd(options, debian)
+    with step("making the boot slot"):
+        slots.boot_image(debian / "kernel/Image.gz", ramdisk, verity, work / "boot.vfat", options.epoch)
     return {"boot": work / "boot.vfat", "root": work / "root.img"}
 
 
-def _key(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+def _card(options: Options, debian: Path, slot: dict[str, Path], work: Path, image: Path) -> list[Path]:
+    """The card's image, its block map, and the image compressed."""
+    with step("writing the card's image"):
+        template = (tree.ROOT / "appliance/provision/platen.toml").read_text()
+        ramdisk = prepared_initrd(options, debian)
+        files = disk.firmware_files(debian, debian / "kernel/Image.gz", ramdisk, template, work / "firmware")
+        extents = disk.write(image, files, slot["boot"], slot["root"], options.version, options.epoch)
+        (map_ := image.with_suffix(".bmap")).write_text(blockmap.text(image, extents))
+    packed = image.with_suffix(".img.zst")
+    with step("compressing the image"):
+        run("zstd", "-q", "-f", "-10", "-T0", "--long=27", image, "-o", packed)
+    return [image, map_, packed]
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def main() -> None:
-    """For the moment."""
-    import sys
-
-    options = Options(
-        cache=Path(os.environ["PLATEN_CACHE"]),
-        to=Path("build/image"),
-        site=Path(os.environ["PLATEN_SITE"]),
-        epoch=int(os.environ["SOURCE_DATE_EPOCH"]),
-        version=sys.argv[1] if len(sys.argv) > 1 else __version__,
-    )
-    print(json.dumps(msgspec.to_builtins(build(options)), indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -29,7 +29,7 @@ def first_environment() -> bytes:
     return environment(BOOT_ORDER="A B", BOOT_A_LEFT=str(layout.COMMITTED), BOOT_B_LEFT="0", BOOT_SEEN="0")
 
 
-def firmware_files(base: Path, kernel: Path, ramdisk: bytes, template: str, to: Path) -> list[Path]:
+def firmware_files(base: Path, kernel: Path, ramdisk: Path, template: str, to: Path) -> list[Path]:
     """What lies on the FAT that the Pi's ROM reads: its firmware, U-Boot, our script, and the rescue system."""
     boot = Path(__file__).parent / "boot"
     shutil.copytree(base / "firmware", to)
@@ -37,9 +37,10 @@ def firmware_files(base: Path, kernel: Path, ramdisk: bytes, template: str, to: 
     for tree in (base / "kernel/dtb").iterdir():
         shutil.copy(tree, to)
     env = {"SOURCE_DATE_EPOCH": "0"}
-    run("mkimage", "-A", "arm64", "-O", "linux", "-T", "script", "-C", "none", "-d", boot / "boot.cmd", to / "boot.scr", env=env)
+    what = ("-A", "arm64", "-O", "linux", "-T", "script", "-C", "none")
+    run("mkimage", *what, "-d", boot / "boot.cmd", to / "boot.scr", env=env)
     shutil.copy(kernel, to / "Image.gz")
-    (to / "initrd").write_bytes(ramdisk)
+    shutil.copyfile(ramdisk, to / "initrd")
     (to / "platen.toml").write_text(template)
     # Where platen-image personalise puts the dealer's files; the box tells a card by this folder.
     (to / "platen").mkdir()
@@ -47,8 +48,10 @@ def firmware_files(base: Path, kernel: Path, ramdisk: bytes, template: str, to: 
     return sorted(to.iterdir())
 
 
-def write(to: Path, firmware: list[Path], boot: Path, root: Path, version: str, epoch: int) -> None:
-    """The image file, sparse."""
+def write(
+    to: Path, firmware: list[Path], boot: Path, root: Path, version: str, epoch: int
+) -> list[tuple[int, int]]:
+    """The image file, sparse. Returns the extents (first octet, octets) that a card needs: zeros in them count."""
     to.unlink(missing_ok=True)
     with to.open("wb") as file:
         file.truncate(layout.IMAGE_SIZE)
@@ -57,17 +60,24 @@ def write(to: Path, firmware: list[Path], boot: Path, root: Path, version: str, 
         kind = _BASIC_DATA if p.type == "vfat" else _LINUX
         extra = ', attrs="LegacyBIOSBootable"' if p.name == "firmware" else ""
         start, size = p.start // layout.SECTOR, p.size // layout.SECTOR
-        lines.append(f"start={start}, size={size}, type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}")
+        what = f"type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}"
+        lines.append(f"start={start}, size={size}, {what}")
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", to, data=("\n".join(lines) + "\n").encode())
     fat_image = to.parent / "firmware.vfat"
     fat(fat_image, layout.BY_NAME["firmware"].size, "PLATEN", epoch, firmware)
     with to.open("r+b") as file:
         file.seek(446)
         file.write(hybrid_entries())
+        env = layout.BY_NAME["env"]
+        extents = [(0, layout.MIB), (env.start, env.size), (layout.IMAGE_SIZE - layout.MIB, layout.MIB)]
         for name, octets in (("firmware", fat_image), ("boot_a", boot), ("root_a", root)):
-            _copy(octets, file.fileno(), layout.BY_NAME[name].start)
-        os.pwrite(file.fileno(), first_environment(), layout.BY_NAME["env"].start)
+            start = layout.BY_NAME[name].start
+            used = _copy(octets, file.fileno(), start)
+            # Of a FAT, what follows the last cluster in use is free.
+            extents.append((start, used if name != "root_a" else octets.stat().st_size))
+        os.pwrite(file.fileno(), first_environment(), env.start)
     fat_image.unlink()
+    return extents
 
 
 def hybrid_entries() -> bytes:
@@ -85,10 +95,13 @@ def hybrid_entries() -> bytes:
     return entries.ljust(64, b"\0")
 
 
-def _copy(source: Path, to: int, at: int) -> None:
-    """Blocks of zeros stay holes."""
+def _copy(source: Path, to: int, at: int) -> int:
+    """Blocks of zeros stay holes. Returns the octets up to the last block that is not zeros."""
+    used = done = 0
     with source.open("rb") as file:
         while data := file.read(layout.MIB):
             if data.strip(b"\0"):
-                os.pwrite(to, data, at)
-            at += len(data)
+                os.pwrite(to, data, at + done)
+                used = done + len(data)
+            done += len(data)
+    return used

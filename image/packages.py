@@ -8,7 +8,7 @@ import hashlib
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -97,10 +97,12 @@ def drift(locked: Sequence[Package], current: Sequence[Package]) -> list[str]:
 
 
 class Apt:
-    """apt on lists of its own in `state`, for packages of `architecture`."""
+    """apt on lists of its own in `state`, for packages of `architecture`, from all of the mirror or some `suites`."""
 
-    def __init__(self, state: Path, architecture: str, want: Wanted) -> None:
-        self._state, self._architecture, self._want = state, architecture, want
+    def __init__(
+        self, state: Path, architecture: str, want: Wanted, *, suites: Collection[str] | None = None
+    ) -> None:
+        self._state, self._architecture, self._want, self._suites = state, architecture, want, suites
         for folder in ("lists/partial", "archives/partial", "preferences.d"):
             (state / folder).mkdir(parents=True, exist_ok=True)
         (state / "status").write_text("")
@@ -144,18 +146,21 @@ class Apt:
         for package in packages:
             if not _whole(store / package.file, package):
                 raise PlatenError(
-                    f"{package.file} is not what base.lock says", hint="Remove it and try again", code="bad-package"
+                    f"{package.file} is not what base.lock says",
+                    hint="Remove it and try again",
+                    code="bad-package",
                 )
 
     def _sources(self, text: str) -> str:
         lines = []
         for line in text.splitlines():
             words = line.split()
-            if len(words) >= 4 and words[0] == "deb":
-                url, suite = words[1], words[2]
-                lines.append(
-                    f"deb [arch={self._architecture} signed-by={_KEYRING}] {url} {suite} {' '.join(self._want.components)}"
-                )
+            if len(words) < 4 or words[0] != "deb":
+                continue
+            url, suite = words[1], words[2]
+            if self._suites is None or suite in self._suites:
+                how = f"[arch={self._architecture} signed-by={_KEYRING}]"
+                lines.append(f"deb {how} {url} {suite} {' '.join(self._want.components)}")
         return "\n".join(lines) + "\n"
 
     def _run(self, command: str, *arguments: str, cwd: Path | None = None) -> str:

@@ -8,6 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 
+taken: dict[str, float] = {}
+"""Seconds of each step so far."""
+
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
@@ -16,8 +19,8 @@ def step(text: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     took = time.monotonic() - start
-    if took >= 1:
-        print(f"  {text}: {took:.0f} s", file=sys.stderr, flush=True)
+    taken[text] = round(taken.get(text, 0) + took, 1)
+    print(f"  {text}: {took:.1f} s", file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import uuid
 from pathlib import Path
 
@@ -41,12 +42,13 @@ def root_image(tree: Path, to: Path, version: str, epoch: int) -> Verity:
     """The tree as a read-only file system with its dm-verity tree behind it."""
     to.unlink(missing_ok=True)
     run(
-        "mkfs.erofs", "--quiet", f"-T{epoch}", f"-U{stable_uuid('root', version)}", "-x-1", "-Enoinline_data,force-inode-compact",
-        to, tree,
+        "mkfs.erofs", "--quiet", f"-T{epoch}", f"-U{stable_uuid('root', version)}", "-x-1",
+        "-Enoinline_data,force-inode-compact", to, tree,
     )  # fmt: skip
     size = -(-to.stat().st_size // BLOCK) * BLOCK
     os.truncate(to, size)
-    salt = hashlib.sha256(f"platen {version}".encode()).hexdigest()
+    # The same for all versions: what did not change has the same hashes, and is not fetched again.
+    salt = hashlib.sha256(b"platen").hexdigest()
     said = run(
         "veritysetup", "format", f"--hash-offset={size}", f"--data-blocks={size // BLOCK}", f"--salt={salt}",
         f"--uuid={stable_uuid('verity', version)}", to, to,
@@ -66,13 +68,21 @@ def root_image(tree: Path, to: Path, version: str, epoch: int) -> Verity:
     return Verity(size // BLOCK, size // BLOCK + 1, found[1], salt)
 
 
-def boot_image(kernel: Path, ramdisk: bytes, verity: Verity, to: Path, epoch: int) -> None:
+def boot_image(kernel: Path, ramdisk: Path, verity: Verity, to: Path, epoch: int) -> None:
     """The slot's FAT: kernel, initrd, and the line that binds them to one root."""
     work = to.parent / "boot"
     work.mkdir(exist_ok=True)
     (work / "slot.env").write_text(f"verity={verity.argument}\n")
-    (work / "initrd").write_bytes(ramdisk)
-    fat(to, layout.BY_NAME["boot_a"].size, "BOOT", epoch, [kernel, work / "initrd", work / "slot.env"])
+    shutil.copyfile(ramdisk, work / "initrd")
+    shutil.copyfile(kernel, work / "Image.gz")
+    # The largest first: they stay where they are when what follows changes.
+    fat(
+        to,
+        layout.BY_NAME["boot_a"].size,
+        "BOOT",
+        epoch,
+        [work / n for n in ("Image.gz", "initrd", "slot.env")],
+    )
 
 
 def fat(to: Path, size: int, label: str, epoch: int, files: list[Path]) -> None:
@@ -89,13 +99,9 @@ def fat(to: Path, size: int, label: str, epoch: int, files: list[Path]) -> None:
         run("mcopy", "-s", "-m", "-i", to, file_, "::", env=env)
 
 
-def compressed_initrd(root: Path) -> bytes:
-    raw = initrd.build(root)
-    work = Path(os.environ.get("TMPDIR", "/tmp")) / f"initrd-{os.getpid()}"
-    work.write_bytes(raw)
-    try:
-        run("zstd", "-q", "-f", "-19", "--no-check", work, "-o", f"{work}.zst")
-        return Path(f"{work}.zst").read_bytes()
-    finally:
-        work.unlink()
-        Path(f"{work}.zst").unlink(missing_ok=True)
+def compressed_initrd(root: Path, to: Path) -> None:
+    """The initrd for the kernel of the tree `root`."""
+    raw = to.with_name("initrd.cpio")
+    raw.write_bytes(initrd.build(root))
+    run("zstd", "-q", "-f", "-19", "--no-check", raw, "-o", to)
+    raw.unlink()

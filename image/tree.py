@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from image.progress import step
+from image.python import byte_code
 from image.run import run
 
 ROOT = Path(__file__).parent.parent
@@ -19,16 +21,16 @@ exec /usr/bin/python3 -c 'import sys; from appliance.cli import main; sys.exit(m
 """
 
 
-def build(base: Path, site: Path, keys: Path, version: str, epoch: int, to: Path) -> None:
-    """`to` becomes the tree of the root slot."""
+def build(
+    base: Path, site: Path, keys: Path, documents: Mapping[str, str], version: str, epoch: int, to: Path
+) -> None:
+    """`to` becomes the tree of the root slot. `documents` go to /usr/share/platen, for the page to show."""
     with step("copying the base"):
         run("cp", "-a", "--reflink=auto", f"{base}/root", to)
     lib = to / LIB
     lib.mkdir(parents=True)
     with step("adding Python packages and our own code"):
         run("cp", "-a", site, lib / "site")
-        for left_out in ("bin", "include"):
-            shutil.rmtree(lib / "site" / left_out, ignore_errors=True)
         shutil.copytree(ROOT / "appliance", lib / "appliance", ignore=shutil.ignore_patterns("__pycache__"))
         # Found by every Python program of the box, whatever its environment.
         path = to / "usr/lib/python3/dist-packages/platen.pth"
@@ -38,13 +40,14 @@ def build(base: Path, site: Path, keys: Path, version: str, epoch: int, to: Path
         launcher.chmod(0o755)
         run("cp", "-a", "--no-preserve=ownership", f"{ROOT}/rootfs/.", to)
         shutil.copy(keys / "keyring.pem", to / "etc/rauc/keyring.pem")
+        (to / "usr/share/platen").mkdir(exist_ok=True)
+        for name, text in documents.items():
+            (to / "usr/share/platen" / name).write_text(text)
     _release(to, version, epoch)
     with step("making users, presets and byte code"):
         run("systemd-sysusers", f"--root={to}")
         run("systemctl", f"--root={to}", "preset-all")
-        # Unchecked: the root is read-only, and times in it are all the same.
-        for folder in (lib, to / "usr/lib/python3.13", to / "usr/lib/python3"):
-            run("python3", "-m", "compileall", "-q", "-j2", "--invalidation-mode=unchecked-hash", "-s", to, "-p", "/", folder)
+        byte_code(lib / "appliance", f"/{LIB}/appliance")
 
 
 def _release(to: Path, version: str, epoch: int) -> None:
@@ -59,7 +62,9 @@ def _release(to: Path, version: str, epoch: int) -> None:
         "VERSION_ID": f'"{version}"',
         "IMAGE_ID": "platen",
         "IMAGE_VERSION": f'"{version}"',
-        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"] if "DEBIAN_VERSION_FULL" in debian else debian["VERSION_ID"],
+        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"]
+        if "DEBIAN_VERSION_FULL" in debian
+        else debian["VERSION_ID"],
     }
     path.write_text("".join(f"{key}={value}\n" for key, value in ours.items()))
     (to / "usr/lib/clock-epoch").write_text(f"{epoch}\n")
