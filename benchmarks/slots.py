@@ -51,8 +51,7 @@ def ext4(at: Path, to: Path) -> None:
 
 
 def squashfs(at: Path, to: Path) -> None:
-    times = ("-mkfs-time", "1", "-all-time", "1")
-    run("mksquashfs", at, to, "-quiet", "-no-progress", "-noappend", "-comp", "zstd", *times)
+    run("mksquashfs", at, to, "-quiet", "-no-progress", "-noappend", "-comp", "zstd", env={"SOURCE_DATE_EPOCH": "1"})
 
 
 FORMATS: dict[str, Make] = {

@@ -92,6 +92,10 @@ def _finish(root: Path) -> None:
     _write(etc / "hostname", "platen\n")
     # What the initrd mounts the box's own id over.
     _write(etc / "machine-id", "")
+    _link(etc / "mtab", "../proc/self/mounts")
+    # wireless-regdb
+    for name in ("regulatory.db", "regulatory.db.p7s"):
+        _link(root / "usr/lib/firmware" / name, f"{name}-debian")
     # ca-certificates
     certificates = sorted((share / "ca-certificates/mozilla").glob("*.crt"))
     _write(

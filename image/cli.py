@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,7 +13,7 @@ from typing import NoReturn
 from appliance import __version__
 from appliance.model.errors import PlatenError, UsageError
 
-MODULES = ("image.cli_build",)
+MODULES = ("image.cli_build", "image.cli_personalise")
 """Each has `add(commands)`, which adds parsers whose default `run` takes the options and returns an exit status. What
 needs a library of its own is imported when the command is run, not before."""
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
     except PlatenError as error:
+        if os.environ.get("PLATEN_DEBUG"):
+            raise
         print(f"platen-image: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
+from appliance.host import journal
+from appliance.host.journal import Message
 from appliance.model.errors import AccessDenied, Fault, PlatenError, ServiceDown
 
 Parameters = dict[str, Any]
@@ -36,6 +39,9 @@ MOST_CLIENTS = 32
 IDLE_S = 60.0
 """A connection that sends nothing whole for so long, or does not fetch its answer, is closed."""
 
+READABLE = "Status"
+"""The method that tells how a service is and changes nothing."""
+
 REFUSED_S = 1.0
 """One that will be refused has so long to say what it wanted."""
 
@@ -45,10 +51,13 @@ log = logging.getLogger(__name__)
 class Server:
     """A control socket that listens until `close`."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler], uids: frozenset[int]) -> None:
+    def __init__(
+        self, path: Path, handlers: Mapping[str, Handler], uids: frozenset[int], readers: frozenset[int]
+    ) -> None:
         self.path = path
         self._handlers = dict(handlers)
         self._uids = uids
+        self._readers = readers
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._inode = 0
@@ -65,9 +74,12 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _listen(self, sock: socket.socket) -> None:
-        self._inode = self.path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=MOST_OCTETS)
+    async def _listen(self, sock: socket.socket, *, own: bool) -> None:
+        # One that was passed to us stays: systemd listens on while we are away.
+        self._inode = self.path.stat().st_ino if own else 0
+        # From Python 3.13 on asyncio removes the socket by itself, systemd's too.
+        keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=MOST_OCTETS, **keep)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -84,7 +96,8 @@ class Server:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        refusal = self._refusal(writer)
+        uid = _peer_uid(writer.get_extra_info("socket"))
+        refusal = self._refusal(uid)
         while True:
             try:
                 async with asyncio.timeout(IDLE_S if refusal is None else REFUSED_S):
@@ -101,20 +114,24 @@ class Server:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 await _send(writer, _error(PlatenError("That is not a method call", code="bad-message")))
                 return
-            answer = await self._answer(call)
+            answer = await self._answer(call, uid)
             if not call.oneway:
                 await _send(writer, answer)
 
-    def _refusal(self, writer: asyncio.StreamWriter) -> PlatenError | None:
-        uid = _peer_uid(writer.get_extra_info("socket"))
-        if uid not in self._uids:
-            log.warning("uid %d may not use %s", uid, self.path.name)
-            return AccessDenied("This user may not control the box", hint="Use sudo")
+    def _refusal(self, uid: int) -> PlatenError | None:
+        if uid not in self._uids | self._readers:
+            return self._denied(uid)
         if len(self._connections) > MOST_CLIENTS:
             return ServiceDown("Too many clients at once", hint="Try again", code="service-busy")
         return None
 
-    async def _answer(self, call: _Call) -> Parameters:
+    def _denied(self, uid: int) -> AccessDenied:
+        log.warning(
+            "uid %d may not use %s", uid, self.path.name, extra=journal.message(Message.ACCESS_DENIED)
+        )
+        return AccessDenied("This user may not control the box", hint="Use sudo")
+
+    async def _answer(self, call: _Call, uid: int) -> Parameters:
         if call.method == "org.varlink.service.GetInfo":
             interfaces = sorted({"org.varlink.service", *(m.rpartition(".")[0] for m in self._handlers)})
             facts = {"vendor": "Platen", "product": "Platen", "version": __version__, "url": ""}
@@ -125,6 +142,8 @@ class Server:
                 "error": "org.varlink.service.MethodNotFound",
                 "parameters": {"method": call.method[:255]},
             }
+        if uid not in self._uids and call.method.rpartition(".")[2] != READABLE:
+            return _error(self._denied(uid))
         try:
             return {"parameters": await handler(call.parameters or {})}
         except PlatenError as e:
@@ -135,12 +154,26 @@ class Server:
 
 
 async def serve(
-    path: Path, handlers: Mapping[str, Handler], *, uids: Collection[int] | None = None, mode: int = 0o600
+    path: Path,
+    handlers: Mapping[str, Handler],
+    *,
+    uids: Collection[int] | None = None,
+    readers: Collection[int] | None = None,
+    mode: int | None = None,
+    passed: socket.socket | None = None,
 ) -> Server:
     """Listen on `path` and answer each method of `handlers`. Callers are known by the kernel (SO_PEERCRED):
-    root, this user, and `uids`. A socket that a dead process left is replaced; where a live one answers,
-    ServiceDown with the code "already-running". A service whose peers run as other users passes mode
-    0o660."""
+    root, this user, and `uids`; `readers` may call Status alone. A socket that a dead process left is
+    replaced; where a live one answers, ServiceDown with the code "already-running". Its mode is 0o600, or
+    0o660 where others may call. `passed`: what systemd listens on already; it is taken as it is."""
+    allowed = frozenset({0, os.geteuid(), *(uids or ())})
+    server = Server(path, handlers, allowed, frozenset(readers or ()))
+    if passed is not None:
+        passed.setblocking(False)
+        await server._listen(passed, own=False)
+        return server
+    if mode is None:
+        mode = 0o660 if uids or readers else 0o600
     if await _alive(path):
         raise ServiceDown(
             f"Another {path.stem} is already running on {path.parent}",
@@ -159,8 +192,7 @@ async def serve(
         ) from e
     finally:
         os.umask(mask)
-    server = Server(path, handlers, frozenset({0, os.geteuid(), *(uids or ())}))
-    await server._listen(sock)
+    await server._listen(sock, own=True)
     return server
 
 

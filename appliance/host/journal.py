@@ -3,11 +3,29 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import os
 import sys
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class Message(enum.StrEnum):
+    """Ids of messages that the catalogue explains (rootfs/usr/lib/systemd/catalog/platen.catalog), so that
+    `journalctl -x` says what to do and a filter finds them whatever their words."""
+
+    ACCESS_DENIED = "e50406b282444e25bd65eed07b45f88c"
+    DATABASE_REFUSES = "3896362226d54c279d09a91cc4e73565"
+    DATABASE_WORKS = "f00cbb3fa8be4723bda487244bb82cac"
+    PORTAL_REFUSES = "9e2b2fa4993f47c4a7b6a35630a5e355"
+    FACTORY_RESET = "d6eadf55572842ea868f5bda0b5bcbec"
+
+
+def message(id: Message, **fields: str) -> dict[str, str]:
+    """`extra=` of a log call: the message's id, and further journal fields, their names in capitals
+    (systemd.journal-fields(7))."""
+    return {"MESSAGE_ID": id.value, **fields}
 
 
 def set_up(name: str, *, debug: bool | None = None) -> None:

@@ -6,7 +6,12 @@ PlatenError
 │   ├── TargetError            bad-target range-reversed range-too-large public-address
 │   ├── RecordingError         bad-recording
 │   ├── ProfileError           bad-profile
-│   └── SettingError           bad-setting
+│   ├── SettingError           bad-setting
+│   ├── BrandError             bad-brand
+│   ├── PersonalisationError   bad-personalisation  already-personalised
+│   ├── CardError              not-platen image-packed card-in-use card-refused card-unreadable card-full
+│   │                          card-personalised card-blank file-exists
+│   └── LabelError             bad-label
 ├── PrinterError               exit 1: one address gave no reading
 │   ├── NameUnknown            name-unknown
 │   ├── NoAnswer               no-answer
@@ -22,9 +27,23 @@ PlatenError
 ├── LinkError                  exit 1: the way to the dealer
 │   ├── BrokerUnreachable      broker-unreachable
 │   └── CertificateMismatch    certificate-mismatch
+├── UpdateError                exit 1: the box's own software; what runs is untouched
+│   ├── BundleUntrusted        bundle-untrusted   not signed by whom this box trusts
+│   ├── BundleForeign          bundle-foreign     for another board or product
+│   ├── BundleTooOld           bundle-too-old     below the floor; bundle-downgrade: older than what runs
+│   ├── BundleFormat           bundle-format      plain or crypt; only verity bundles are taken
+│   ├── BundleTooLarge         bundle-too-large   for the slot; no-room: for the data partition
+│   ├── BundleBroken           bundle-broken      not a bundle, cut short, or damaged
+│   ├── DownloadFailed         download-failed download-gone download-stalled download-untrusted
+│   │                          download-no-ranges download-missing bad-address
+│   ├── UpdateBusy             update-busy        one is being installed already
+│   ├── OnTrial                on-trial           the running version has to prove itself first
+│   ├── NothingToDo            nothing-to-do      no offer, no installation, nothing to restart for
+│   └── InstallFailed          install-failed install-cancelled install-interrupted
 ├── AccessDenied               exit 1: wrong password or setup code
 ├── ServiceDown                exit 1: service-down  another service of this box does not answer
 └── Fault                      exit 70: a fault of ours
+    └── BusError               bus-error       what a D-Bus service answered instead of an answer
 
 `code` is stable and lower case; people search for it and programs branch on it. `sentence` says what
 happened, `hint` what the reader can do. Neither ever holds a secret.
@@ -78,6 +97,27 @@ class ProfileError(UsageError):
 
 class SettingError(UsageError):
     code = "bad-setting"
+
+
+class BrandError(UsageError):
+    code = "bad-brand"
+    default_hint = "docs/dealer.md describes what a brand folder may hold"
+
+
+class PersonalisationError(UsageError):
+    code = "bad-personalisation"
+    default_hint = "Write it anew with 'platen-image personalise'"
+
+
+class CardError(UsageError):
+    """An image file or a card that cannot be read or written as asked."""
+
+    code = "not-platen"
+    default_hint = "Nothing was written; give a Platen image, or a card that one was written to"
+
+
+class LabelError(UsageError):
+    code = "bad-label"
 
 
 class PrinterError(PlatenError):
@@ -152,6 +192,66 @@ class CertificateMismatch(LinkError):
     default_hint = "Nothing was sent; the dealer has to check the address and the certificate authority"
 
 
+class UpdateError(PlatenError):
+    code = "update-failed"
+    exit_status = 1
+    default_hint = "The software that runs now was not touched"
+
+
+class BundleUntrusted(UpdateError):
+    code = "bundle-untrusted"
+    default_hint = "Only bundles signed by the maker of this box are installed; get it from there again"
+
+
+class BundleForeign(UpdateError):
+    code = "bundle-foreign"
+    default_hint = "Get the bundle that is made for this board"
+
+
+class BundleTooOld(UpdateError):
+    code = "bundle-too-old"
+    default_hint = "Install a newer version; this one has known faults that must not come back"
+
+
+class BundleFormat(UpdateError):
+    code = "bundle-format"
+    default_hint = "Make the bundle in the format 'verity'"
+
+
+class BundleTooLarge(UpdateError):
+    code = "bundle-too-large"
+    default_hint = "Check that it is the bundle for this board"
+
+
+class BundleBroken(UpdateError):
+    code = "bundle-broken"
+    default_hint = "Download the file again, or copy it again to the stick"
+
+
+class DownloadFailed(UpdateError):
+    code = "download-failed"
+    default_hint = "Check the address and the connection; what was downloaded is not used"
+
+
+class UpdateBusy(UpdateError):
+    code = "update-busy"
+    default_hint = "Wait for it, or cancel it"
+
+
+class OnTrial(UpdateError):
+    code = "on-trial"
+    default_hint = "Wait until it is confirmed, a few minutes at most"
+
+
+class NothingToDo(UpdateError):
+    code = "nothing-to-do"
+
+
+class InstallFailed(UpdateError):
+    code = "install-failed"
+    default_hint = "The software that runs now was not touched; try again"
+
+
 class AccessDenied(PlatenError):
     code = "access-denied"
     exit_status = 1
@@ -167,3 +267,7 @@ class Fault(PlatenError):
     code = "fault"
     exit_status = 70
     default_hint = "This is a fault of ours; please report it with the lines above"
+
+
+class BusError(Fault):
+    code = "bus-error"

@@ -74,8 +74,36 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str | int | float | bool | None] = {}
 
 
+class Rollback(msgspec.Struct, frozen=True, kw_only=True):
+    """An update that did not stay. `cause` is stable ("gate-printers", "did-not-start"), `sentence` its words in
+    English; `version` was tried, `kept` runs instead."""
+
+    version: str
+    kept: str
+    cause: str
+    sentence: str
+    time: str
+
+
+class Software(msgspec.Struct, frozen=True, kw_only=True):
+    """What the box runs and what becomes of its updates. `slot` "a" or "b"; `trial`: it still has to prove itself.
+    `operation`: idle, fetching, checking, installing, restart-due (`next_version` is installed) or trial. `error`:
+    code and sentence of the last installation that was refused or failed. `floor`: nothing older is installed."""
+
+    version: str
+    slot: str = ""
+    trial: bool = False
+    operation: str = "idle"
+    percent: int | None = None
+    next_version: str | None = None
+    floor: str | None = None
+    error: str | None = None
+    rollback: Rollback | None = None
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Birth (`online` true) and will (`online` false, published by the broker)."""
+    """Birth (`online` true) and will (`online` false, published by the broker). Said again when `software`, which
+    only a box with slots has, becomes something else."""
 
     schema: str = STATE
     box: str
@@ -84,11 +112,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     stream: str | None = None
     capabilities: list[str] = []
+    software: Software | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Six numbers that tell silence from trouble. `problems` counts what the box's own checks find wrong: network,
-    clock, printers, supplies, portal, certificate, database, disk."""
+    clock, printers, supplies, portal, certificate, database, disk, updates."""
 
     schema: str = HEARTBEAT
     box: str

@@ -51,6 +51,11 @@ _TABLE = (
     Setting(key="uplink.heartbeat_s", type="int", default=300, minimum=5, maximum=3_600, unit="s", help="How often to say that the box is alive."),
     Setting(key="uplink.paused", type="bool", default=False, help="Hold everything back; it waits on the box."),
     Setting(key="ledger.keep_days", type="int", default=90, minimum=7, maximum=3_650, unit="days", help="How long to keep a copy of what left the building."),
+    Setting(key="update.mode", type="choice", default="automatic", choices=("automatic", "notify", "off"), help="What happens when the dealer offers new software: install it, show it here only, or ignore it."),
+    Setting(key="update.usb", type="choice", default="notify", choices=("notify", "automatic", "off"), help="What happens when a USB stick with new software is plugged in: show it here, install it at once, or ignore it."),
+    Setting(key="update.restart", type="choice", default="night", choices=("night", "now"), help="When the box restarts into new software that was installed by itself."),
+    Setting(key="update.night_from", type="int", default=1, minimum=0, maximum=23, unit="o'clock", help="From when on it may restart at night, by the box's clock."),
+    Setting(key="update.night_to", type="int", default=5, minimum=0, maximum=23, unit="o'clock", help="Until when it may restart at night, by the box's clock."),
     Setting(key="page.language", type="choice", default="auto", choices=("auto", "en", "de"), help="Language of this page; auto follows the browser."),
 )  # fmt: skip
 

@@ -11,7 +11,8 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs -o mode=0755,nosuid,nodev run /run
 
-say() { echo "platen: $*" > /dev/kmsg; }
+# Priority 3, so that the console shows it in spite of "quiet".
+say() { echo "<3>platen: $*" > /dev/kmsg; }
 
 # The value of KEY=VALUE on the kernel's command line.
 arg() {
@@ -115,7 +116,7 @@ if [ "$TRIAL" = 1 ] && ENV=$(partition env); then
     cat > /switch/wait << W
 sleep 270
 dd bs=512 count=1 <&4 2> /dev/null | grep -q "BOOT_${SLOT}_LEFT=9" && exit
-echo "platen: slot $SLOT was not confirmed in time, restarting" >&5
+echo "<3>platen: slot $SLOT was not confirmed in time, restarting" >&5
 echo s >&3; sleep 1; echo b >&3
 W
     for applet in sh sleep dd grep; do ln -s busybox "/switch/$applet"; done

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files that are read and replaced whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from appliance.model.errors import DiskFull
+
+
+def replace(path: Path, octets: bytes, mode: int = 0o640) -> None:
+    """Puts `octets` in the place of `path`. After a power cut there is the old or the new, whole."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            view = memoryview(octets)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as e:
+        raise DiskFull(f"{path.name} cannot be written: {e.strerror}") from e
