@@ -11,6 +11,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from aiohttp import web
 
@@ -24,6 +25,9 @@ from appliance.webui.live import Services
 from appliance.webui.pages import ROUTES
 from appliance.webui.render import Renderer
 
+SHARE = Path("/usr/share/platen")
+"""Parts list and licences of the image."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +39,10 @@ def make_box(paths: Paths, names: Iterable[str] = ()) -> Box:
         identity=identity.load_or_create(paths),
         database=paths.database,
         worker=worker,
-        services=Services(paths.socket("collector"), paths.socket("uplink")),
+        services=Services(paths.socket("collector"), paths.socket("uplink"), paths.socket("update")),
+        software=paths.software,
+        share=SHARE,
+        uploading=asyncio.Lock(),
         names=guard.Names(names),
         doors=auth.Doors(worker),
         renderer=Renderer(hashed),
