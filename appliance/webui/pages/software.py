@@ -176,7 +176,7 @@ async def _store(body: BodyPartReader, path: Path) -> str:
         raise BundleBroken("The file did not come to its end") from None
     finally:
         if not whole:
-            path.unlink(missing_ok=True)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
     if not whole:
         raise BundleBroken("No file was chosen, or it is empty", hint="Choose a file that ends in .raucb")
     return str(path)
