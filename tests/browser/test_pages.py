@@ -138,7 +138,7 @@ async def test_a_file_is_uploaded_with_progress(box: Page, tab: Callable[..., An
     await page.get_by_role("button", name="Upload and install").click()
     await page.get_by_text("The installation has begun.").wait_for()
     asked = [p for m, p in box.stand.calls if m == "update.Install"][-1]
-    assert Path(asked["source"]).read_bytes() == file.read_bytes()
+    assert (tmp_path / Path(asked["source"]).name).read_bytes() == file.read_bytes()
     assert watch.errors == []
 
 
