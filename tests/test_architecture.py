@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("appliance", "fleet", "benchmarks", "demo", "contract")
+PARTS = ("appliance", "fleet", "benchmarks", "demo", "contract", "image")
 
 # Who may import whom, by longest prefix. A package may always import itself.
 MAY = {
@@ -27,9 +27,11 @@ MAY = {
     "appliance.uplink": {"appliance.model", "appliance.host", "appliance.store", "appliance.health"},
     "appliance.webui": {"appliance.model", "appliance.host", "appliance.store", "appliance.health"},
     "appliance.update": {"appliance.model", "appliance.host", "appliance.store"},
+    "appliance.provision": {"appliance.model", "appliance.host", "appliance.store"},
     "appliance.simulate": {"appliance.model", "appliance.collector.wire"},
     "fleet": {"appliance.model"},
     "contract": {"appliance.model"},
+    "image": {"appliance.model"},
 }
 # The tools on top may use everything below them.
 ON_TOP = {"appliance", "appliance.supervise", "appliance.cli", "benchmarks", "demo"}
@@ -44,12 +46,19 @@ DOORS = {
     "sqlite3": {"appliance.store", "fleet.store"},
     "jinja2": {"appliance.webui", "fleet"},
     "aiohttp": {"appliance.webui", "fleet"},
+    "fpdf": {"image.label"},
+    "PIL": {"image.label"},
+    "segno": {"image.label"},
 }
 PURE = (
     "appliance.model",
     "appliance.collector.wire",
     "appliance.collector.read",
     "appliance.collector.judge",
+    "appliance.provision.document",
+    "appliance.provision.installer",
+    "appliance.provision.effect",
+    "appliance.provision.words",
 )
 IO = {"socket", "asyncio", "sqlite3", "subprocess", "time", "os", "ssl", "select", "threading", "urllib"}
 

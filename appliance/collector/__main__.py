@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.collector import wishes
 from appliance.collector.service import Collector
-from appliance.host import control, identity, journal, notify
+from appliance.host import control, identity, journal, notify, users
 from appliance.host.paths import Paths
 from appliance.model.errors import PlatenError
 
@@ -44,10 +44,15 @@ async def serve(paths: Paths) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     paths.make()
-    box = identity.load_or_create(paths).box_id
+    box = identity.box_id(paths)
     collector = Collector(paths.database, paths.state / "discovery.json", box)
     await collector.start()
-    server = await control.serve(paths.socket("collector"), wishes.handlers(collector))
+    server = await control.serve(
+        paths.socket("collector"),
+        wishes.handlers(collector),
+        uids=users.uids("webui"),
+        readers=users.uids("uplink", "update"),
+    )
     running = asyncio.create_task(collector.run())
     ended = asyncio.create_task(stopping.wait())
     try:

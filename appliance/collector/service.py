@@ -27,7 +27,8 @@ from appliance.collector.schedule import Due, Kind, Schedule
 from appliance.collector.search import Hit, read_first
 from appliance.collector.visit import Visit, poll
 from appliance.collector.writer import Writer
-from appliance.host import clock, notify
+from appliance.host import clock, journal, notify
+from appliance.host.journal import Message
 from appliance.model.clock import rfc3339, unix
 from appliance.model.errors import Fault, NoAnswer, PlatenError, PrinterError, PrinterExchanged, StoreError
 from appliance.model.reading import Traffic
@@ -419,12 +420,12 @@ class Collector:
 
     def _store_failed(self, error: StoreError) -> None:
         if self.store_problem is None or self.store_problem.code != error.code:
-            log.error("%s", error)
+            log.error("%s", error, extra=journal.message(Message.DATABASE_REFUSES))
         self.store_problem = error
 
     def _store_works(self) -> None:
         if self.store_problem is not None:
-            log.info("the database can be written again")
+            log.info("the database can be written again", extra=journal.message(Message.DATABASE_WORKS))
         self.store_problem = None
 
 

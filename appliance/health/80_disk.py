@@ -17,6 +17,15 @@ def check(facts: Facts) -> Result:
         return Result(
             key="disk.unknown", light="software", state="unknown", sentence="The disk could not be looked at."
         )
+    if facts.disk.memory:
+        return Result(
+            key="disk.memory",
+            light="software",
+            state="critical",
+            sentence="The box's memory card cannot be used. Nothing is kept when the box restarts.",
+            action="Have the card exchanged. Until then the box works, but forgets everything at a restart.",
+            who_fixes="dealer",
+        )
     free = facts.disk.free_mb
     if free >= LOW_MB:
         return Result(

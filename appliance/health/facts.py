@@ -52,10 +52,12 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the database lies, in MB of 10**6 octets."""
+    """Where the database lies, in MB of 10**6 octets. `memory`: the box's data partition could not be used, and
+    what is stored is lost at a restart."""
 
     free_mb: int
     total_mb: int
+    memory: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

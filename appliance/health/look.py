@@ -46,6 +46,10 @@ def own_address() -> str | None:
             return None
 
 
+MOUNTED = Path("/run/platen-data")
+"""On the box: what the data partition is ("card", "new", or "memory" where it could not be used)."""
+
+
 def disk(folder: Path) -> Disk | None:
     """Room where `folder` lies; None where it cannot be told."""
     try:
@@ -53,4 +57,8 @@ def disk(folder: Path) -> Disk | None:
     except OSError:
         return None
     free, total = (n * room.f_frsize // 10**6 for n in (room.f_bavail, room.f_blocks))
-    return Disk(free_mb=free, total_mb=total)
+    try:
+        memory = MOUNTED.read_bytes().strip() == b"memory"
+    except OSError:
+        memory = False
+    return Disk(free_mb=free, total_mb=total, memory=memory)

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ class Server:
     async def _listen(self, sock: socket.socket, *, own: bool) -> None:
         # One that was passed to us stays: systemd listens on while we are away.
         self._inode = self.path.stat().st_ino if own else 0
-        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=MOST_OCTETS)
+        # From Python 3.13 on asyncio removes the socket by itself, systemd's too.
+        keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=MOST_OCTETS, **keep)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -11,19 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 from pathlib import Path
 
 import msgspec
 
 from appliance.host.paths import Paths
+from appliance.model import codes
 from appliance.model.errors import DiskFull, Fault
-
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O or U, so that a label can be read out on the telephone."""
-
-_BOX_ID = re.compile(rf"PL-[{_ALPHABET}]{{4}}-[{_ALPHABET}]{{4}}\Z")
-_SETUP_CODE = re.compile(rf"[{_ALPHABET}]{{4}}-[{_ALPHABET}]{{4}}\Z")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -45,24 +39,25 @@ def load_or_create(paths: Paths) -> Identity:
     """
     directory = paths.identity
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    box_id, setup_code = directory / "box-id", directory / "setup-code"
-    if not (box_id.exists() and setup_code.exists()):
+    id_file, code_file = directory / "box-id", directory / "setup-code"
+    if not (id_file.exists() and code_file.exists()):
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            for path, text in ((box_id, f"PL-{_code()}"), (setup_code, _code())):
+            for path, text in ((id_file, codes.new_box_id()), (code_file, codes.new_setup_code())):
                 if not path.exists():
                     _write(path, text, fd)
         except OSError as e:
             raise DiskFull(f"The identity cannot be written to {directory}: {e.strerror}") from None
         finally:
             os.close(fd)
-    return Identity(_read(box_id, _BOX_ID), _read(setup_code, _SETUP_CODE))
+    return Identity(_read(id_file, codes.BOX_ID), _read(code_file, codes.SETUP_CODE))
 
 
-def _code() -> str:
-    letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-    return f"{letters[:4]}-{letters[4:]}"
+def box_id(paths: Paths) -> str:
+    """The box id alone, as `load_or_create`. On the box its reader need not be allowed to read the setup code."""
+    path = paths.identity / "box-id"
+    return _read(path, codes.BOX_ID) if path.exists() else load_or_create(paths).box_id
 
 
 def _write(path: Path, text: str, directory: int) -> None:

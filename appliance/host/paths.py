@@ -53,13 +53,15 @@ class Paths(msgspec.Struct, frozen=True):
 
     @property
     def keys(self) -> Path:
-        """Directory of `operational.key`, `operational.crt` and `ca.crt`."""
+        """Directory of `operational.key`, `operational.crt` and `ca.crt`; of `claim-code` where the dealer wrote one
+        onto the card."""
         return self.state / "keys"
 
     @property
     def software(self) -> Path:
-        """What the update service last said of itself (host.software): it sleeps most of the time."""
-        return self.state / "software.json"
+        """What the update service last said of itself (host.software): it sleeps most of the time. The gate writes it
+        at each boot, so that it need not survive one."""
+        return self.run / "software.json"
 
     def socket(self, service: str) -> Path:
         return self.run / f"{service}.sock"
@@ -72,6 +74,8 @@ class Paths(msgspec.Struct, frozen=True):
                 f"The run directory {self.run} has too long a name for a socket", hint="Give a shorter one"
             )
         for directory in (self.state, self.run, self.identity, self.keys):
+            if directory.is_dir():
+                continue  # on the box most of them belong to root or to another service
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as e:

@@ -6,7 +6,12 @@ PlatenError
 │   ├── TargetError            bad-target range-reversed range-too-large public-address
 │   ├── RecordingError         bad-recording
 │   ├── ProfileError           bad-profile
-│   └── SettingError           bad-setting
+│   ├── SettingError           bad-setting
+│   ├── BrandError             bad-brand
+│   ├── PersonalisationError   bad-personalisation  already-personalised
+│   ├── CardError              not-platen image-packed card-in-use card-refused card-unreadable card-full
+│   │                          card-personalised card-blank file-exists
+│   └── LabelError             bad-label
 ├── PrinterError               exit 1: one address gave no reading
 │   ├── NameUnknown            name-unknown
 │   ├── NoAnswer               no-answer
@@ -92,6 +97,27 @@ class ProfileError(UsageError):
 
 class SettingError(UsageError):
     code = "bad-setting"
+
+
+class BrandError(UsageError):
+    code = "bad-brand"
+    default_hint = "docs/dealer.md describes what a brand folder may hold"
+
+
+class PersonalisationError(UsageError):
+    code = "bad-personalisation"
+    default_hint = "Write it anew with 'platen-image personalise'"
+
+
+class CardError(UsageError):
+    """An image file or a card that cannot be read or written as asked."""
+
+    code = "not-platen"
+    default_hint = "Nothing was written; give a Platen image, or a card that one was written to"
+
+
+class LabelError(UsageError):
+    code = "bad-label"
 
 
 class PrinterError(PlatenError):

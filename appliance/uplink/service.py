@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
-from appliance.host import clock, control, notify, software
-from appliance.host.identity import load_or_create
+from appliance.host import clock, control, journal, notify, software, users
+from appliance.host.identity import box_id
+from appliance.host.journal import Message
 from appliance.host.paths import Paths
 from appliance.model import messages
 from appliance.model.errors import BrokerUnreachable, LinkError, PlatenError, StoreError
@@ -106,11 +107,13 @@ class Uplink:
 
     async def run(self) -> None:
         """Serves until `stop`."""
-        self._box = load_or_create(self._paths).box_id
+        self._box = box_id(self._paths)
         self._loop = asyncio.get_running_loop()
         server = await control.serve(
             self._paths.socket("uplink"),
             {"platen.uplink.Status": self._answer_status, "platen.uplink.Retry": self._answer_retry},
+            uids=users.uids("webui"),
+            readers=users.uids("update"),
         )
         keep_alive = asyncio.create_task(notify.keep_alive())
         notify.ready()
@@ -123,7 +126,7 @@ class Uplink:
                 except StoreError as error:
                     # Nothing is sent that the ledger could not note first; what waits keeps waiting.
                     if self._trouble is None:
-                        log.error("%s", error)
+                        log.error("%s", error, extra=journal.message(Message.DATABASE_REFUSES))
                     self._trouble, wait = error, min(max(wait, 1.0) * 2, 30.0)
                 self._show()
                 await self._pause(wait)
@@ -385,7 +388,12 @@ class Uplink:
             log.warning("an acknowledgement is not for this box and stream")
             return
         for seq, why in list(ack.refused.items())[:20]:
-            log.warning("the portal refuses message %.20s: %.200s", seq, why)
+            log.warning(
+                "the portal refuses message %.20s: %.200s",
+                seq,
+                why,
+                extra=journal.message(Message.PORTAL_REFUSES),
+            )
         try:
             await self._worker.run(ledger.acknowledge, ack)
         except (ValueError, OverflowError) as error:

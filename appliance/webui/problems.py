@@ -275,6 +275,7 @@ _SHORT = {
     "network.none": N_("No address on the network"),
     "clock.unsynchronised": N_("Connected; the clock is not set"),
     "collector.dead": N_("Printers are not being read"),
+    "disk.memory": N_("The memory card cannot be used"),
     "disk.low": N_("Storage is running out"),
     "disk.full": N_("Storage is full"),
     "update.rolled_back": N_("The last update did not stay"),

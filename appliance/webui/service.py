@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 from collections import Counter
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance.host import identity, notify
+from appliance.host import activation, identity, notify
 from appliance.host.paths import Paths
 from appliance.model.errors import UsageError
 from appliance.store.worker import Worker
@@ -51,13 +50,9 @@ def make_box(paths: Paths, names: Iterable[str] = ()) -> Box:
 
 
 def sockets(listen: str) -> list[socket.socket]:
-    """The sockets that systemd passed (sd_listen_fds(3)), else one on HOST:PORT. UsageError."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
-        count = int(os.environ.get("LISTEN_FDS", "0"))
-        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-            os.environ.pop(name, None)
-        if count:
-            return [socket.socket(fileno=fd) for fd in range(3, 3 + count)]
+    """The sockets that systemd passed, else one on HOST:PORT. UsageError."""
+    if passed := activation.passed():
+        return passed
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
         raise UsageError(f"{listen!r} is not HOST:PORT", hint="Write 127.0.0.1:8631 or [::1]:8631")

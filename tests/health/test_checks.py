@@ -156,6 +156,7 @@ CASES: list[tuple[Facts, str, str]] = [
     (but(disk=None), "disk.unknown", "software unknown nobody"),
     (but(disk=Disk(free_mb=300, total_mb=8000)), "disk.low", "software warning you"),
     (but(disk=Disk(free_mb=10, total_mb=8000)), "disk.full", "software critical you"),
+    (but(disk=Disk(free_mb=60, total_mb=64, memory=True)), "disk.memory", "software critical dealer"),
 ]
 
 

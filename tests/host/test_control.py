@@ -307,15 +307,15 @@ from appliance.host.control import call
 from appliance.model.errors import PlatenError
 os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
 try:
-    print(asyncio.run(call(Path(sys.argv[1]), "platen.test.Echo", {"n": 1})))
+    print(asyncio.run(call(Path(sys.argv[1]), sys.argv[3], {"n": 1})))
 except PlatenError as e:
     print(e.code)
 """
 
 
-async def as_user(path: Path, uid: int) -> str:
+async def as_user(path: Path, uid: int, method: str = "platen.test.Echo") -> str:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CLIENT, str(path), str(uid), stdout=subprocess.PIPE
+        sys.executable, "-c", CLIENT, str(path), str(uid), method, stdout=subprocess.PIPE
     )
     return (await child.communicate())[0].decode().strip()
 
@@ -328,6 +328,40 @@ async def test_peers_are_known_by_the_kernel(directory: Path) -> None:
     assert await as_user(server.path, 4343) == AccessDenied.code
     assert await as_user(server.path, 0) == "{'n': 1}"
     await server.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+async def test_a_reader_may_ask_for_the_status_alone(directory: Path) -> None:
+    os.chmod(directory, 0o755)  # noqa: S103
+    handlers = {**HANDLERS, "platen.test.Status": echo}
+    server = await serve(directory / "s.sock", handlers, uids=[4242], readers=[4343], mode=0o666)
+    assert await as_user(server.path, 4343, "platen.test.Status") == "{'n': 1}"
+    assert await as_user(server.path, 4343, "platen.test.Echo") == AccessDenied.code
+    assert await as_user(server.path, 4242, "platen.test.Echo") == "{'n': 1}"
+    assert await as_user(server.path, 4444, "platen.test.Status") == AccessDenied.code
+    await server.close()
+
+
+async def test_others_that_may_call_can_open_the_socket(directory: Path) -> None:
+    for others, mode in (({}, 0o600), ({"uids": [4242]}, 0o660), ({"readers": [4242]}, 0o660)):
+        server = await serve(directory / "s.sock", HANDLERS, **others)
+        assert server.path.stat().st_mode & 0o777 == mode
+        await server.close()
+
+
+async def test_a_passed_socket_is_used_and_left(directory: Path) -> None:
+    """systemd keeps listening on it: who connects while we are away starts us again."""
+    path = directory / "s.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        server = await serve(path, HANDLERS, passed=listening.dup())
+        assert await call(path, "platen.test.Echo", {"n": 1}) == {"n": 1}
+        await server.close()
+        assert path.is_socket()
+        again = await serve(path, HANDLERS, passed=listening.dup())
+        assert await call(path, "platen.test.Echo", {"n": 2}) == {"n": 2}
+        await again.close()
 
 
 def test_every_error_of_the_tree_travels() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.identity import Identity, load_or_create
+from appliance.host.identity import Identity, box_id, load_or_create
 from appliance.host.paths import Paths
 from appliance.model.errors import DiskFull, Fault
 
@@ -29,6 +29,14 @@ def test_made_once_then_the_same(paths: Paths) -> None:
     assert sorted(p.name for p in paths.identity.iterdir()) == ["box-id", "setup-code"]
     for path in paths.identity.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_box_id_alone_needs_no_setup_code(paths: Paths) -> None:
+    first = box_id(paths)
+    assert load_or_create(paths).box_id == first
+    (paths.identity / "setup-code").unlink()
+    assert box_id(paths) == first
+    assert not (paths.identity / "setup-code").exists()
 
 
 def test_two_boxes_differ(tmp_path: Path) -> None:

@@ -61,3 +61,32 @@ def test_under_systemd_each_line_carries_its_priority(tmp_path: Path) -> None:
 
 def test_a_stale_journal_stream_is_not_believed(tmp_path: Path) -> None:
     assert run(tmp_path, JOURNAL_STREAM="1:2")[0].startswith("info:")
+
+
+SEND = """
+import logging, sys, types
+sent = []
+class Handler(logging.Handler):  # as python3-systemd's: the record's own fields are sent along
+    def __init__(self, **fields):
+        super().__init__()
+    def emit(self, record):
+        sent.append({k: v for k, v in record.__dict__.items() if k.isupper()})
+module = types.ModuleType("systemd.journal"); module.JournalHandler = Handler
+sys.modules.update({"systemd": types.ModuleType("systemd"), "systemd.journal": module})
+from appliance.host import journal
+journal.set_up("collector")
+log = logging.getLogger("x")
+log.warning("no", extra=journal.message(journal.Message.ACCESS_DENIED, PLATEN_SLOT="a"))
+log.warning("plain")
+print(sent == [{"MESSAGE_ID": journal.Message.ACCESS_DENIED.value, "PLATEN_SLOT": "a"}, {}], file=sys.stdout)
+"""
+
+
+def test_a_message_carries_its_id_and_fields(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stderr:
+        stat = os.fstat(stderr.fileno())
+        env = {**os.environ, "JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}
+        done = subprocess.run(
+            [sys.executable, "-c", SEND], stdout=subprocess.PIPE, stderr=stderr, check=True, env=env
+        )
+    assert done.stdout == b"True\n"

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The firewall with real packets: a box and a LAN, each a network namespace."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rootfs.conftest import USERS
+
+TCP = (22, 53, 80, 443, 631, 8883, 9100)
+UDP = (53, 67, 123, 161, 162, 5353)
+OPEN = {
+    "collector": {("tcp", 80), ("tcp", 443), ("tcp", 631), ("udp", 161)},
+    "uplink": {("tcp", 443), ("tcp", 8883)},
+    "stream": {("tcp", 443)},
+    "webui": set(),
+    "update": set(),
+    "root": set(),
+    "systemd-resolve": {("tcp", 53), ("udp", 53)},
+    "systemd-timesync": {("udp", 123)},
+    "systemd-network": set(),
+}
+
+# Echoes on every port it is told, until its input ends.
+LISTEN = """
+import selectors, socket, sys, json
+tcp, udp, address = json.loads(sys.argv[1])
+selector = selectors.DefaultSelector()
+for port in tcp:
+    selector.register(socket.create_server((address, port)), selectors.EVENT_READ, "tcp")
+for port in udp:
+    sock = socket.socket(type=socket.SOCK_DGRAM); sock.bind((address, port))
+    selector.register(sock, selectors.EVENT_READ, "udp")
+selector.register(sys.stdin, selectors.EVENT_READ, "end")
+print("up", flush=True)
+while True:
+    for key, _ in selector.select():
+        if key.data == "end": raise SystemExit
+        if key.data == "tcp": key.fileobj.accept()[0].close()
+        else: key.fileobj.sendto(*key.fileobj.recvfrom(100))
+"""
+# Which of these ports of an address answer.
+ASK = """
+import os, socket, sys, json
+tcp, udp, address, uid = json.loads(sys.argv[1])
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+answered = []
+for kind, ports in (("tcp", tcp), ("udp", udp)):
+    for port in ports:
+        sock = socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        sock.settimeout(0.3)
+        try:
+            sock.connect((address, port))
+            if kind == "udp":
+                sock.send(b"x"); sock.recv(10)
+            answered.append([kind, port])
+        except OSError:
+            pass
+print(json.dumps(answered))
+"""
+
+
+class Net:
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+
+    def run(self, where: str, *command: str) -> str:
+        return subprocess.run(
+            ["ip", "netns", "exec", where, *command], capture_output=True, text=True, check=True
+        ).stdout
+
+    def nft(self, *command: str) -> str:
+        return self.run("platen-box", "chroot", str(self.tree), "nft", *command)
+
+    def ask(
+        self, where: str, address: str, uid: int = 0, tcp: object = TCP, udp: object = UDP
+    ) -> set[tuple[str, int]]:
+        """The ports of `address` that answer a process in `where`."""
+        answer = self.run(where, sys.executable, "-c", ASK, json.dumps([tcp, udp, address, uid]))
+        return {(kind, port) for kind, port in json.loads(answer)}
+
+    def refused(self, which: str) -> int:
+        return int(
+            json.loads(self.nft("-j", "list", "counter", "inet", "platen", which))["nftables"][1]["counter"][
+                "packets"
+            ]
+        )
+
+
+@pytest.fixture(scope="module")
+def net(tree: Path) -> Iterator[Net]:
+    if (
+        shutil.which("ip") is None
+        or subprocess.run(["ip", "netns", "add", "platen-box"], check=False).returncode
+    ):
+        pytest.skip("no network namespaces here")
+    listeners: list[subprocess.Popen[str]] = []
+    try:
+        net = Net(tree)
+        subprocess.run(["ip", "netns", "add", "platen-lan"], check=True)
+        link = ["type", "veth", "peer", "name", "lan0", "netns", "platen-lan"]
+        subprocess.run(["ip", "-n", "platen-box", "link", "add", "eth0", *link], check=True)
+        for where, name, addresses in (
+            ("platen-box", "eth0", ("192.168.7.2/24",)),
+            ("platen-lan", "lan0", ("192.168.7.1/24", "203.0.113.1/24")),
+        ):
+            for address in addresses:
+                subprocess.run(["ip", "-n", where, "addr", "add", address, "dev", name], check=True)
+            for device in (name, "lo"):
+                subprocess.run(["ip", "-n", where, "link", "set", device, "up"], check=True)
+        subprocess.run(
+            ["ip", "-n", "platen-box", "route", "add", "default", "via", "192.168.7.1"], check=True
+        )
+        net.nft("-c", "-f", "/etc/nftables.conf")
+        net.nft("-f", "/etc/nftables.conf")
+        for where in ("platen-box", "platen-lan"):
+            listener = subprocess.Popen(
+                [
+                    "ip",
+                    "netns",
+                    "exec",
+                    where,
+                    sys.executable,
+                    "-c",
+                    LISTEN,
+                    json.dumps([TCP, UDP, "0.0.0.0"]),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            listeners.append(listener)
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == "up\n"
+        yield net
+    finally:
+        for listener in listeners:
+            listener.communicate()
+        for where in ("platen-box", "platen-lan"):
+            subprocess.run(["ip", "netns", "delete", where], check=False, capture_output=True)
+
+
+def uid(tree: Path, name: str) -> int:
+    if name == "root":
+        return 0
+    rows = (line.split(":") for line in (tree / "etc/passwd").read_text().splitlines())
+    return USERS[name] if name in USERS else next(int(r[2]) for r in rows if r[0] == name)
+
+
+@pytest.mark.parametrize("name", sorted(OPEN))
+def test_out(net: Net, tree: Path, name: str) -> None:
+    assert net.ask("platen-box", "192.168.7.1", uid(tree, name)) == OPEN[name]
+
+
+def test_out_to_public_addresses(net: Net, tree: Path) -> None:
+    assert net.ask("platen-box", "203.0.113.1", USERS["collector"]) == set()
+    assert net.ask("platen-box", "203.0.113.1", USERS["uplink"]) == OPEN["uplink"]
+
+
+def test_in(net: Net) -> None:
+    before = net.refused("refused_in")
+    # What was sent from port 5353 or comes back is answered; nothing else is even refused.
+    assert net.ask("platen-lan", "192.168.7.2") == {("tcp", 80), ("udp", 5353)}
+    assert net.refused("refused_in") > before
+    net.run("platen-lan", "ping", "-c", "1", "-W", "2", "192.168.7.2")
+
+
+def test_what_is_refused_is_counted(net: Net) -> None:
+    before = net.refused("refused_out")
+    net.ask("platen-box", "192.168.7.1", USERS["webui"], tcp=[443], udp=[])
+    assert net.refused("refused_out") > before
+
+
+def test_own_services_are_reached_on_loopback(net: Net) -> None:
+    assert ("tcp", 80) in net.ask("platen-box", "127.0.0.1", USERS["update"])
+
+
+def test_the_documented_switches(net: Net, tree: Path) -> None:
+    """Traps, and a broker on a port of the dealer's choice."""
+    net.nft("add", "element", "inet", "platen", "open_udp", "{ 162 }")
+    net.nft("add", "element", "inet", "platen", "uplink_tcp", "{ 22 }")
+    try:
+        assert ("udp", 162) in net.ask("platen-lan", "192.168.7.2")
+        assert ("tcp", 22) in net.ask("platen-box", "192.168.7.1", USERS["uplink"])
+    finally:
+        net.nft("delete", "element", "inet", "platen", "open_udp", "{ 162 }")
+        net.nft("delete", "element", "inet", "platen", "uplink_tcp", "{ 22 }")
+    assert ("udp", 162) not in net.ask("platen-lan", "192.168.7.2")
