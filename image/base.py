@@ -61,10 +61,7 @@ def _finish(root: Path) -> None:
     # base-passwd
     passwd = (share / "base-passwd/passwd.master").read_text().splitlines()
     kept = [line.split(":") for line in passwd if line.split(":")[0] in USERS]
-    lines = [
-        ":".join([name, "x", uid, gid, text, home, "/usr/sbin/nologin"])
-        for name, _, uid, gid, text, home, _ in kept
-    ]
+    lines = [":".join([name, "x", uid, gid, text, home, "/usr/sbin/nologin"]) for name, _, uid, gid, text, home, _ in kept]
     _write(etc / "passwd", "\n".join(lines) + "\n")
     group = (share / "base-passwd/group.master").read_text().replace(":*:", ":x:")
     _write(etc / "group", group)
@@ -84,10 +81,7 @@ def _finish(root: Path) -> None:
         _link(root / "usr/lib/firmware" / name, f"{name}-debian")
     # ca-certificates
     certificates = sorted((share / "ca-certificates/mozilla").glob("*.crt"))
-    _write(
-        etc / "ssl/certs/ca-certificates.crt",
-        "".join(c.read_text().rstrip("\n") + "\n" for c in certificates),
-    )
+    _write(etc / "ssl/certs/ca-certificates.crt", "".join(c.read_text().rstrip("\n") + "\n" for c in certificates))
     # Mount points, and nothing in /var: it is made anew at each boot.
     shutil.rmtree(root / "var", ignore_errors=True)
     shutil.rmtree(root / "boot", ignore_errors=True)

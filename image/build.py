@@ -115,20 +115,10 @@ def build(options: Options) -> Built:
         with step("writing the card's image"):
             ramdisk = (work / "boot/initrd").read_bytes()
             template = (tree.ROOT / "appliance/provision/platen.toml").read_text()
-            files = disk.firmware_files(
-                debian, debian / "kernel/Image.gz", ramdisk, template, work / "firmware"
-            )
+            files = disk.firmware_files(debian, debian / "kernel/Image.gz", ramdisk, template, work / "firmware")
             disk.write(image, files, made["boot"], made["root"], options.version, options.epoch)
         with step("signing the bundle"):
-            bundle.write(
-                update,
-                made["boot"],
-                made["root"],
-                options.version,
-                signing,
-                floor=options.floor,
-                signer=options.signer,
-            )
+            bundle.write(update, made["boot"], made["root"], options.version, signing, floor=options.floor, signer=options.signer)
         with step("compressing the image"):
             packed = image.with_suffix(".img.zst")
             subprocess.run(["zstd", "-q", "-f", "-10", "-T0", "--long=27", image, "-o", packed], check=True)

@@ -37,29 +37,13 @@ def firmware_files(base: Path, kernel: Path, ramdisk: bytes, template: str, to: 
     for tree in (base / "kernel/dtb").iterdir():
         shutil.copy(tree, to)
     env = {"SOURCE_DATE_EPOCH": "0"}
-    run(
-        "mkimage",
-        "-A",
-        "arm64",
-        "-O",
-        "linux",
-        "-T",
-        "script",
-        "-C",
-        "none",
-        "-d",
-        boot / "boot.cmd",
-        to / "boot.scr",
-        env=env,
-    )
+    run("mkimage", "-A", "arm64", "-O", "linux", "-T", "script", "-C", "none", "-d", boot / "boot.cmd", to / "boot.scr", env=env)
     shutil.copy(kernel, to / "Image.gz")
     (to / "initrd").write_bytes(ramdisk)
     (to / "platen.toml").write_text(template)
     # Where platen-image personalise puts the dealer's files; the box tells a card by this folder.
     (to / "platen").mkdir()
-    (to / "platen/README.txt").write_text(
-        "The dealer's files, put here by platen-image and taken over by the box as it starts.\r\n"
-    )
+    (to / "platen/README.txt").write_text("The dealer's files, put here by platen-image and taken over by the box as it starts.\r\n")
     return sorted(to.iterdir())
 
 
@@ -73,9 +57,7 @@ def write(to: Path, firmware: list[Path], boot: Path, root: Path, version: str, 
         kind = _BASIC_DATA if p.type == "vfat" else _LINUX
         extra = ', attrs="LegacyBIOSBootable"' if p.name == "firmware" else ""
         start, size = p.start // layout.SECTOR, p.size // layout.SECTOR
-        lines.append(
-            f"start={start}, size={size}, type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}"
-        )
+        lines.append(f"start={start}, size={size}, type={kind}, uuid={stable_uuid(p.name, version)}, name={p.name}{extra}")
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", to, data=("\n".join(lines) + "\n").encode())
     fat_image = to.parent / "firmware.vfat"
     fat(fat_image, layout.BY_NAME["firmware"].size, "PLATEN", epoch, firmware)

@@ -57,11 +57,7 @@ def build(root: Path) -> bytes:
     archive = Archive()
     for name in ("lib", "sbin"):
         archive.add(name, f"usr/{name}".encode() if name == "lib" else b"bin", stat.S_IFLNK | 0o777)
-    for program, to in (
-        ("busybox", "bin/busybox"),
-        ("dmsetup", "bin/dmsetup"),
-        ("fw_setenv", "bin/fw_setenv"),
-    ):
+    for program, to in (("busybox", "bin/busybox"), ("dmsetup", "bin/dmsetup"), ("fw_setenv", "bin/fw_setenv")):
         _program(archive, root, program, to)
     _modules(archive, root)
     for name, to, mode in (

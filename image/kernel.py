@@ -46,9 +46,7 @@ def release(root: Path) -> str:
     """The one kernel release in the tree, as `uname -r` says it."""
     found = [p.name for p in (root / "usr/lib/modules").iterdir() if p.is_dir()]
     if len(found) != 1:
-        raise PlatenError(
-            f"There are {len(found)} kernels in the base", hint="One is wanted", code="bad-base"
-        )
+        raise PlatenError(f"There are {len(found)} kernels in the base", hint="One is wanted", code="bad-base")
     return found[0]
 
 

@@ -56,9 +56,7 @@ def _pair(folder: Path, name: str) -> None:
         _write(folder / f"{stem}.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
+def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -144,9 +144,7 @@ class Apt:
         for package in packages:
             if not _whole(store / package.file, package):
                 raise PlatenError(
-                    f"{package.file} is not what base.lock says",
-                    hint="Remove it and try again",
-                    code="bad-package",
+                    f"{package.file} is not what base.lock says", hint="Remove it and try again", code="bad-package"
                 )
 
     def _sources(self, text: str) -> str:

@@ -43,19 +43,7 @@ def build(base: Path, site: Path, keys: Path, version: str, epoch: int, to: Path
         run("systemctl", f"--root={to}", "preset-all")
         # Unchecked: the root is read-only, and times in it are all the same.
         for folder in (lib, to / "usr/lib/python3.13", to / "usr/lib/python3"):
-            run(
-                "python3",
-                "-m",
-                "compileall",
-                "-q",
-                "-j2",
-                "--invalidation-mode=unchecked-hash",
-                "-s",
-                to,
-                "-p",
-                "/",
-                folder,
-            )
+            run("python3", "-m", "compileall", "-q", "-j2", "--invalidation-mode=unchecked-hash", "-s", to, "-p", "/", folder)
 
 
 def _release(to: Path, version: str, epoch: int) -> None:
@@ -70,9 +58,7 @@ def _release(to: Path, version: str, epoch: int) -> None:
         "VERSION_ID": f'"{version}"',
         "IMAGE_ID": "platen",
         "IMAGE_VERSION": f'"{version}"',
-        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"]
-        if "DEBIAN_VERSION_FULL" in debian
-        else debian["VERSION_ID"],
+        "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"] if "DEBIAN_VERSION_FULL" in debian else debian["VERSION_ID"],
     }
     path.write_text("".join(f"{key}={value}\n" for key, value in ours.items()))
     (to / "usr/lib/clock-epoch").write_text(f"{epoch}\n")
