@@ -2,9 +2,9 @@
 """Files on a FAT16 or FAT32 file system inside an image file or a card, without mounting it.
 
 Small and our own, because a dealer's Windows or Mac has neither mtools nor a way to mount a partition of an image
-file, and the library there is for it (pyfatfs) stands on PyFilesystem, which is no longer cared for. It knows what we
-need: folders, long names, whole files written and removed. Both copies of the table are kept the same; data is
-written before the table, the table before the name.
+file, and the library there is for it (pyfatfs) stands on PyFilesystem, which wants the pkg_resources that
+setuptools no longer has. It knows what we need: folders, long names, whole files written and removed. Both copies of
+the table are kept the same; data is written before the table, the table before the name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Fat:
     def __init__(self, file: BinaryIO, at: int) -> None:
         self._file, self._at = file, at
         boot = self._read(0, SECTOR)
-        (sector, per_cluster, reserved, tables, roots, small) = struct.unpack_from("<HBHBHH", boot, 11)
+        sector, per_cluster, reserved, tables, roots, small = struct.unpack_from("<HBHBHH", boot, 11)
         (per_table, total) = struct.unpack_from("<H", boot, 22)[0], struct.unpack_from("<I", boot, 32)[0]
         per_table = per_table or struct.unpack_from("<I", boot, 36)[0]
         if boot[510:] != b"\x55\xaa" or sector != SECTOR or per_cluster not in (1, 2, 4, 8, 16, 32, 64, 128):
@@ -58,13 +58,13 @@ class Fat:
         if tables not in (1, 2) or not reserved or not per_table:
             raise _unreadable("its boot sector is damaged")
         self._root_at = (reserved + tables * per_table) * SECTOR
-        self._data_at = self._root_at + roots * 32
-        self._cluster = per_cluster * SECTOR
+        self._data_at: int = self._root_at + roots * 32
+        self._cluster: int = per_cluster * SECTOR
         count = ((small or total) * SECTOR - self._data_at) // self._cluster
         if not 4_085 <= count < 0x0FFFFFF0:
             raise _unreadable("it is FAT12, or damaged")
         self._wide = count >= 65_525
-        self._last = count + 1
+        self._last: int = count + 1
         self._root_size = roots * 32
         self._root = struct.unpack_from("<I", boot, 44)[0] if self._wide else 0
         self._tables = [(reserved + n * per_table) * SECTOR for n in range(tables)]
@@ -73,7 +73,7 @@ class Fat:
         if (count + 2) * kind > per_table * SECTOR:
             raise _unreadable("its table is too short")
         raw = self._read(self._tables[0], (count + 2) * kind)
-        self._table = list(struct.unpack(f"<{count + 2}{form}", raw))
+        self._table: list[int] = list(struct.unpack(f"<{count + 2}{form}", raw))
 
     # -- what others see
 
@@ -296,9 +296,12 @@ def _shown(raw: bytes) -> str:
 def _short_name(name: str, taken: set[bytes]) -> bytes:
     """BOX~1.TOM: what a system without long names would see."""
     base, _, ending = name.upper().rpartition(".") if "." in name[1:] else (name.upper(), "", "")
-    plain = "".join(c for c in base if c.isascii() and c.isalnum())[:6]
-    for number in range(1, 10):
-        short = f"{plain}~{number}"[:8].ljust(8) + "".join(c for c in ending if c.isalnum())[:3].ljust(3)
+    plain = "".join(c for c in base if c.isascii() and c.isalnum())
+    for number in range(1, 1000):
+        tail = f"~{number}"
+        short = (plain[: 8 - len(tail)] + tail).ljust(8) + "".join(
+            c for c in ending if c.isascii() and c.isalnum()
+        )[:3].ljust(3)
         if short.encode("ascii", "replace") not in taken:
             return short.encode("ascii", "replace")
     raise CardError(f"There are too many names like {name} on the firmware partition", code="card-full")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,9 @@ DOTS = 300 / 25.4
 """Of a PNG, for each mm."""
 
 _POINT = 25.4 / 72
+
+FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "arial.ttf", "Arial.ttf", "Helvetica.ttc")
+"""Of the system, for a PNG: the font that Pillow brings has no umlauts."""
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -95,7 +99,7 @@ def plan(label: Label, size: Size) -> Plan:
     """Where everything lies on the label, in mm from its upper left corner."""
     code = [[bool(m) for m in row] for row in segno.make(label.matrix, error="m", micro=False).matrix]
     margin = 2.5
-    side = min(size.height - 2 * margin, size.width * 0.36)
+    side = min(size.height - 2 * margin, size.width * 0.34)
     # Four modules of quiet zone are the code's own (ISO/IEC 18004); the margin may be part of them.
     rows = [("Box", label.box_id), ("Setup code", label.setup_code)]
     if label.claim_code is not None:
@@ -194,16 +198,26 @@ def _pdf(labels: Sequence[Label], size: Size, font: Path | None, skip: int) -> b
     return bytes(pdf.output())
 
 
+def _letters(text: Text, font: Path | None) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    height = text.size / 0.72 * DOTS
+    for name in (str(font),) if font else FONTS:
+        with contextlib.suppress(OSError):
+            return ImageFont.truetype(name, height)
+    if font is not None:
+        raise LabelError(f"{font} cannot be used as a font", hint="Give a .ttf file")
+    if not text.text.isascii():
+        raise LabelError(
+            f"{text.text!r} has letters that the built-in font lacks", hint="Give a TrueType font: --font"
+        )
+    return ImageFont.load_default(height)
+
+
 def _png(label: Label, size: Size, font: Path | None) -> bytes:
     picture = Image.new("L", (round(size.width * DOTS), round(size.height * DOTS)), 255)
     pen = ImageDraw.Draw(picture)
     what = plan(label, size)
     for text in what.texts:
-        height = text.size / 0.72 * DOTS
-        try:
-            letters = ImageFont.truetype(str(font), height) if font else ImageFont.load_default(height)
-        except OSError:
-            raise LabelError(f"{font} cannot be used as a font", hint="Give a .ttf file") from None
+        letters = _letters(text, font)
         pen.text(
             (text.x * DOTS, (text.y + text.size) * DOTS),
             text.text,

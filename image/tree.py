@@ -14,6 +14,7 @@ LIB = "usr/lib/platen"
 
 _LAUNCHER = """\
 #!/bin/sh
+export STATE_DIRECTORY=/var/lib/platen RUNTIME_DIRECTORY=/run/platen
 exec /usr/bin/python3 -c 'import sys; from appliance.cli import main; sys.exit(main())' "$@"
 """
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from appliance import provision
 from appliance.collector.read import colors, extract, identity, profile, text
 from appliance.collector.read.decode import decode
 from appliance.collector.read.plan import Plan, make
@@ -34,8 +36,16 @@ from appliance.collector.wire.value import (
     TIME_TICKS,
     Varbind,
 )
-from appliance.model import clock, messages, settings, targets
-from appliance.model.errors import ProfileError, RecordingError, SettingError, TargetError
+from appliance.model import brand, clock, messages, personalisation, settings, targets
+from appliance.model.errors import (
+    BrandError,
+    PersonalisationError,
+    ProfileError,
+    RecordingError,
+    SettingError,
+    TargetError,
+)
+from appliance.provision import installer
 
 
 class Parser(NamedTuple):
@@ -194,6 +204,12 @@ def _responses() -> list[bytes]:
     ]
 
 
+def _personalisation(data: bytes) -> None:
+    box = personalisation.decode(data)
+    if personalisation.decode(personalisation.encode(box)) != box:
+        raise AssertionError("does not come back")
+
+
 PARSERS = {
     p.name: p
     for p in (
@@ -245,6 +261,27 @@ PARSERS = {
             [(profile.BUILT_IN / f"{name}.toml").read_bytes() for name in ("hp", "ricoh", "samsung")],
             _profile,
             (ProfileError,),
+        ),
+        Parser(
+            "platen.toml",
+            [(Path(provision.__file__).parent / "platen.toml").read_bytes().replace(b"#", b"")],
+            installer.read,
+            (),
+        ),
+        Parser(
+            "box.toml",
+            [
+                b'pack = "%s"\nbox_id = "PL-7K3M-9Q2X"\nsetup_code = "AAAA-BBBB"\n[fleet]\nhost = "f"\ntenant = "t"'
+                % (b"0" * 32)
+            ],
+            _personalisation,
+            (PersonalisationError,),
+        ),
+        Parser(
+            "svg",
+            [b'<svg xmlns="http://www.w3.org/2000/svg"><style>a{b:url(#x)}</style><path style="a:b"/></svg>'],
+            brand.check_svg,
+            (BrandError,),
         ),
         Parser("reading", ["\n".join(snmprec.dump(_printer())).encode()], _reading, ()),
         Parser(
