@@ -23,7 +23,7 @@ from typing import Any
 
 import zstandard
 
-from image import base, build, cli_build, cache, packages, python, slots, tree
+from image import base, build, cache, cli_build, packages, python, slots, tree
 from image.progress import note, step
 from image.run import run
 
