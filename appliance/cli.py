@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The command line, of which only the command that `words` name takes arguments: the others' stay unloaded."""
-    from appliance import cli_bench, cli_box, cli_printers, cli_record
+    from appliance import cli_bench, cli_box, cli_printers, cli_record, cli_update
 
     top = _Parser(
         prog="platen",
@@ -75,7 +75,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"platen {__version__}")
     top.set_defaults(debug=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    for module in (cli_printers, cli_record, cli_box, cli_bench):
+    for module in (cli_printers, cli_record, cli_box, cli_update, cli_bench):
         module.add(Commands(commands, words))
     return top
 

@@ -4,7 +4,16 @@
 from __future__ import annotations
 
 from appliance.model.clock import Stamp
-from appliance.model.messages import Acknowledgement, Event, Heartbeat, Readings, Record, State
+from appliance.model.messages import (
+    Acknowledgement,
+    Event,
+    Heartbeat,
+    Readings,
+    Record,
+    Rollback,
+    Software,
+    State,
+)
 from appliance.model.reading import (
     Alert,
     Change,
@@ -180,6 +189,18 @@ EXAMPLES = {
         version="0.1.0",
         stream=STREAM,
         capabilities=["zstd"],
+        software=Software(
+            version="0.1.0",
+            slot="a",
+            floor="0.1.0",
+            rollback=Rollback(
+                version="0.2.0",
+                kept="0.1.0",
+                cause="gate-printers",
+                sentence="Fewer than half of the printers that answered before still did",
+                time=_TIME,
+            ),
+        ),
     ),
     "will": State(box=BOX, online=False, stamp=_stamp(_TIME, 61230.0), version="0.1.0", stream=STREAM),
     "heartbeat": Heartbeat(

@@ -19,7 +19,7 @@ import msgspec
 
 from appliance.model.clock import unix
 from appliance.model.errors import DatabaseDamaged, DatabaseNewer, StoreError
-from appliance.model.messages import READINGS, Acknowledgement, Event, Heartbeat, Readings, State
+from appliance.model.messages import READINGS, Acknowledgement, Event, Heartbeat, Readings, Software, State
 from fleet.latest import Latest, advance
 from fleet.pulse import interval
 from fleet.receive import Refused, Taken
@@ -41,6 +41,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     printers: int
     missing: int
+    software: Software | None = None
 
 
 class Printer(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,8 +223,15 @@ class Writer:
         if isinstance(message, State):
             self._db.execute(
                 "UPDATE boxes SET online_since = CASE WHEN online IS ? THEN online_since ELSE ? END,"
-                " online = ?, version = coalesce(?, version) WHERE box = ?",
-                (message.online, arrival.received, message.online, message.version, item.box),
+                " online = ?, version = coalesce(?, version), software = coalesce(?, software) WHERE box = ?",
+                (
+                    message.online,
+                    arrival.received,
+                    message.online,
+                    message.version,
+                    _json(message.software) if message.software is not None else None,
+                    item.box,
+                ),
             )
             return None
         if isinstance(message, Heartbeat):
@@ -454,10 +462,11 @@ class Reader:
 
 
 def _box(row: dict[str, Any]) -> Box:
-    heartbeat = row.pop("heartbeat")
+    heartbeat, software = row.pop("heartbeat"), row.pop("software")
     online = row.pop("online")
     return Box(
         heartbeat=msgspec.json.decode(heartbeat, type=Heartbeat) if heartbeat else None,
+        software=msgspec.json.decode(software, type=Software) if software else None,
         online=None if online is None else bool(online),
         **row,
     )

@@ -44,8 +44,9 @@ def firmware_files(base: Path, kernel: Path, ramdisk: Path, template: str, to: P
     (to / "platen.toml").write_text(template)
     # Where platen-image personalise puts the dealer's files; the box tells a card by this folder.
     (to / "platen").mkdir()
-    text = "The dealer's files, put here by platen-image and taken over by the box as it starts.\r\n"
-    (to / "platen/README.txt").write_text(text)
+    (to / "platen/README.txt").write_text(
+        "The dealer's files, put here by platen-image and taken over by the box as it starts.\r\n"
+    )
     return sorted(to.iterdir())
 
 

@@ -22,7 +22,7 @@ from appliance import cli
 from appliance.collector import query
 from appliance.model.errors import PlatenError, TargetError
 
-COMMANDS = ("discover", "query", "record", "simulate", "run", "settings", "bench", "status")
+COMMANDS = ("discover", "query", "record", "simulate", "run", "settings", "bench", "status", "update")
 
 
 def platen(

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from appliance.model.clock import Stamp, unix
+from appliance.model.messages import Software
 from appliance.model.reading import Reading
 from appliance.store.printers import Printer
 
@@ -62,7 +63,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """`collector` and `uplink`: their Status, by status(); None when they did not answer. `addresses`: the
     box's own, without loopback. `database_error`: what opening or reading it raised. `last_commit`: when it
-    was last written (RFC 3339). `poll_s`: the setting poll.status_s. `readings` by printer id."""
+    was last written (RFC 3339). `poll_s`: the setting poll.status_s. `readings` by printer id. `software`:
+    what the update service last said; None where there is none."""
 
     now: Stamp
     addresses: list[str] | None = None
@@ -74,6 +76,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     poll_s: int = 900
     printers: list[Printer] = []
     readings: dict[str, Reading] = {}
+    software: Software | None = None
 
     def age_s(self, moment: str | None) -> float | None:
         """Seconds from `moment` to now, 0 where it lies ahead (a clock was set back); None where it is no

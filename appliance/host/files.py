@@ -15,6 +15,7 @@ def replace(path: Path, octets: bytes, mode: int = 0o640) -> None:
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
+            os.fchmod(fd, mode)  # whatever the mask of this service
             view = memoryview(octets)
             while view:
                 view = view[os.write(fd, view) :]

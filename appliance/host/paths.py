@@ -59,8 +59,9 @@ class Paths(msgspec.Struct, frozen=True):
 
     @property
     def software(self) -> Path:
-        """What the update service last said of itself (host.software): it sleeps most of the time."""
-        return self.state / "software.json"
+        """What the update service last said of itself (host.software): it sleeps most of the time. The gate writes it
+        at each boot, so that it need not survive one."""
+        return self.run / "software.json"
 
     def socket(self, service: str) -> Path:
         return self.run / f"{service}.sock"

@@ -200,7 +200,7 @@ def slot(name: str, facts: dict[str, Any]) -> Slot:
 
 # (what RAUC or its streaming helper says, which error that is, our sentence, a finer code). The first that fits.
 _FAULTS: tuple[tuple[str, type[UpdateError], str, str | None], ...] = (
-    ("already processing", UpdateBusy, "Something is being installed already", None),
+    ("[Aa]lready processing", UpdateBusy, "Something is being installed already", None),
     (
         r"signature verification failed: .*certificate (has expired|is not yet valid)",
         BundleUntrusted,

@@ -25,7 +25,7 @@ def read(path: Path) -> Software | None:
 def write(path: Path, software: Software) -> None:
     """Replaces it where it says something else. DiskFull."""
     if read(path) != software:
-        files.replace(path, msgspec.json.encode(software))
+        files.replace(path, msgspec.json.encode(software), 0o644)
 
 
 def mark(path: Path) -> tuple[int, int]:

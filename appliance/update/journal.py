@@ -30,8 +30,8 @@ class Journal:
 
     def read(self) -> State:
         """What was written last. A file that makes no sense is kept beside it, and we begin anew: better a
-        box that forgets a rollback than one that cannot be updated. The floor is lost with it; RAUC's own
-        min-bundle-version in system.conf still holds."""
+        box that forgets a rollback than one that cannot be updated. The floor is lost with it until the
+        next boot, which takes that of the running image (PLATEN_FLOOR in os-release)."""
         try:
             with open(self._path, "rb") as file:
                 text = file.read(MOST)

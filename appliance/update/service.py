@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -162,7 +163,7 @@ class Update:
             "last_rollback": msgspec.to_builtins(now.rollback),
             "offer": now.offer and {"version": now.offer.version, "origin": now.offer.origin},
             "restart": await self._restart_words(),
-            "support_end": release.get("SUPPORT_END"),
+            "support_end": _day(release.get("SUPPORT_END", "")),
         }
 
     async def _answer_room(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -389,3 +390,8 @@ class Update:
             operation=self._operation,
             percent=self._percent,
         )
+
+
+def _day(text: str) -> str | None:
+    """SUPPORT_END as os-release(5) wants it, or None."""
+    return text if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", text) else None

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from pathlib import Path
 
 from appliance.model.errors import BundleBroken, DiskFull, UpdateError
@@ -17,6 +18,9 @@ from appliance.update import policy, version
 CHUNK = 256 * 1024
 MOST_ON_STICK = 4
 """Bundles of one stick that are looked at, the newest by their names first."""
+
+LEFT_S = 3_600.0
+"""What nobody has written to for so long was given up."""
 
 _MOST_ENTRIES = 1024
 _VERSION = re.compile(r"(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?)")
@@ -61,11 +65,15 @@ class Spool:
                 os.unlink(source)
 
     def clear(self, *keep: str) -> None:
-        """Remove everything but `keep`: what an interrupted upload or installation left."""
+        """Remove everything but `keep` that nobody has written to for a while: what an interrupted upload or
+        installation left. A slow upload outlives this service, which sleeps meanwhile."""
+        now = time.time()
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
-                if str(path) not in keep and path.is_file() and not path.is_symlink():
-                    with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):
+                    # Ahead of the clock counts as old: the clock was set back since.
+                    idle = abs(now - path.lstat().st_mtime)
+                    if str(path) not in keep and idle > LEFT_S and not path.is_dir():
                         path.unlink()
 
     async def copy(self, source: Path) -> Path:

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance import health
 from appliance.health import facts, look
-from appliance.host import clock, control
+from appliance.host import clock, control, software
 from appliance.host.paths import Paths
 from appliance.model.errors import PlatenError
 from appliance.model.messages import Heartbeat
@@ -46,6 +46,7 @@ async def heartbeat(box: str, paths: Paths, worker: Worker, uplink: dict[str, An
             poll_s=known.poll_s,
             printers=known.printers,
             readings=known.readings,
+            software=software.read(paths.software),
         )
     )
     asked = [p for p in known.printers if p.state != "paused"]

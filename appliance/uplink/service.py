@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
-from appliance.host import clock, control, journal, notify, users
+from appliance.host import clock, control, journal, notify, software, users
 from appliance.host.identity import box_id
 from appliance.host.journal import Message
 from appliance.host.paths import Paths
@@ -67,6 +67,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     look_s: float = 1.0
     settings_s: float = 2.0
     prune_s: float = 3_600.0
+    software_s: float = 30.0
 
 
 class Uplink:
@@ -95,7 +96,8 @@ class Uplink:
         self._progress = 0.0
         self._keepalive_s = self._timing.keepalive_s
         self._open = False
-        self._next: dict[str, float] = {"settings": 0.0, "heartbeat": 0.0, "prune": 0.0}
+        self._next: dict[str, float] = {"settings": 0.0, "heartbeat": 0.0, "prune": 0.0, "software": 0.0}
+        self._told = (0, 0)
         self._last_ack: str | None = None
         self._trouble: PlatenError | None = None
         self._since = ""
@@ -260,7 +262,7 @@ class Uplink:
                 self._window.open(receive_maximum)
                 self._open = True
                 self._next["heartbeat"] = now
-                await self._say(self._state(online=True))
+                await self._born(now)
             case Stored(mid, error, heard):
                 seq = self._flying.pop(mid, None)
                 if error is not None:
@@ -292,6 +294,8 @@ class Uplink:
             self._next["heartbeat"] = now + number(self._settings, "uplink.heartbeat_s")
             beat = await heartbeat(self._box, self._paths, self._worker, await self._answer_status({}))
             await self._say(self._publication(beat, messages.HEARTBEAT, qos=0, expiry_s=HEARTBEAT_EXPIRY_S))
+        if self._told != software.mark(self._paths.software) and now >= self._next["software"]:
+            await self._born(now)
         for seq in self._window.overdue(now):
             if seq not in self._flying.values():
                 await self._rows(seq - 1, 1, only=seq)
@@ -326,6 +330,12 @@ class Uplink:
         await self._note(publication)
         self._hand_over(publication, None)
 
+    async def _born(self, now: float) -> None:
+        """Says that we are here and what we run: at first, and again when the software becomes something else."""
+        self._told = software.mark(self._paths.software)
+        self._next["software"] = now + self._timing.software_s
+        await self._say(self._state(online=True))
+
     def _hand_over(self, publication: Publication, seq: int | None) -> None:
         if self._connection is None:
             return
@@ -356,6 +366,7 @@ class Uplink:
             version=__version__,
             stream=self._stream,
             capabilities=CAPABILITIES,
+            software=software.read(self._paths.software) if online else None,
         )
         return self._publication(state, messages.STATE, retain=True)
 

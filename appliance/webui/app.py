@@ -35,6 +35,9 @@ LANGUAGE_COOKIE = "platen_box_language"
 REFRESH = "X-Refresh"
 """Set by our script when it looks again by itself; that keeps no session alive."""
 
+STREAMED = {"/software/upload": guard.UPLOAD_S}
+"""Forms with a file, which their handler reads itself piece by piece, token first; and how long they may take."""
+
 _OPEN = ("/login", "/setup", "/status.json")
 """Pages that look after their own access."""
 
@@ -50,6 +53,9 @@ class Box(msgspec.Struct, frozen=True):
     doors: auth.Doors
     renderer: Renderer
     files: dict[str, static.File]
+    software: Path
+    share: Path
+    uploading: asyncio.Lock
 
 
 class Visitor(msgspec.Struct):
@@ -136,7 +142,7 @@ async def _gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     visitor = Visitor(Locale(negotiate("auto", None, request.headers.get("Accept-Language"))), time.time())
     request[VISITOR] = visitor
     try:
-        async with asyncio.timeout(guard.HANDLER_S):
+        async with asyncio.timeout(STREAMED.get(request.path, guard.HANDLER_S)):
             response = await _admit(request, handler, visitor)
     except web.HTTPException as answer:
         response = _http_error(request, answer)
@@ -177,7 +183,7 @@ async def _admit(request: web.Request, handler: Handler, visitor: Visitor) -> we
         if not 20 <= len(anonymous) <= 64:
             anonymous = visitor.new_cookie = secrets.token_urlsafe(32)
         visitor.token = form_token(anonymous)
-    if request.method == "POST":
+    if request.method == "POST" and (request.path not in STREAMED or arrival.session is None):
         await _read_form(request, visitor)
     if arrival.session is None and request.path not in _OPEN:
         return see("/login" if arrival.password_set else "/setup", **_wanted(request))

@@ -33,6 +33,8 @@ def tell_error(t: Locale, error: PlatenError) -> Story:
 
 
 _NOTHING = N_("Nothing was changed.")
+_UNTOUCHED = N_("The software that runs was not touched.")
+_LATER = N_("Check the connection and try again.")
 _AGAIN = N_("Go back and try again. If it happens again, restart the box.")
 
 _STORIES: dict[str, tuple[str, str, str]] = {
@@ -208,6 +210,87 @@ _STORIES: dict[str, tuple[str, str, str]] = {
         N_("The device answered, but refused access."),
         "",
         N_("Check the SNMPv3 user, its keys and the context name."),
+    ),
+    "bundle-untrusted": (
+        N_("This software is not signed by anybody the box trusts."),
+        _UNTOUCHED,
+        N_("Take only files that your dealer gave you. If it came from there, ask for it again."),
+    ),
+    "bundle-foreign": (
+        N_("This software is made for another device."),
+        _UNTOUCHED,
+        N_("Ask your dealer for the file for this box."),
+    ),
+    "bundle-too-old": (
+        N_("This software is older than what the box still accepts."),
+        _UNTOUCHED,
+        N_("Older versions have known faults that must not come back. Take a newer one."),
+    ),
+    "bundle-downgrade": (
+        N_("This software is older than what runs now."),
+        _UNTOUCHED,
+        N_("If going back is what you want, your dealer can do that."),
+    ),
+    "bundle-format": (
+        N_("This file is packed in a way the box does not accept."),
+        _UNTOUCHED,
+        N_("Ask your dealer for the file for this box."),
+    ),
+    "bundle-too-large": (
+        N_("This software is larger than the place for it on the box."),
+        _UNTOUCHED,
+        N_("Check that it is the file for this box."),
+    ),
+    "no-room": (
+        N_("There is no room on the box for this file."),
+        _UNTOUCHED,
+        N_("Keep readings for fewer days, or install from an address, which needs no room."),
+    ),
+    "bundle-broken": (
+        N_("This file is no software for the box, or it is damaged."),
+        _UNTOUCHED,
+        N_("Choose a file that ends in .raucb. Download or copy it again if it does."),
+    ),
+    "download-failed": (N_("The download failed."), _UNTOUCHED, _LATER),
+    "download-gone": (N_("The server cannot be reached."), _UNTOUCHED, _LATER),
+    "download-stalled": (N_("The server stopped sending."), _UNTOUCHED, _LATER),
+    "download-missing": (
+        N_("The server does not have this file."),
+        _UNTOUCHED,
+        N_("Check the address, letter by letter."),
+    ),
+    "download-untrusted": (
+        N_("The server could not prove that it is the right one."),
+        _UNTOUCHED,
+        N_("Check the address. Your dealer has to look at the server's certificate."),
+    ),
+    "download-no-ranges": (
+        N_("The server can send whole files only, not parts of them."),
+        _UNTOUCHED,
+        N_("Download the file with your computer and upload it here."),
+    ),
+    "bad-address": (
+        N_("That is not an address that software can come from."),
+        _UNTOUCHED,
+        N_("It has to begin with https:// and must not hold a name or a password."),
+    ),
+    "update-busy": (
+        N_("Something is being installed already."),
+        _UNTOUCHED,
+        N_("Wait for it, or cancel it."),
+    ),
+    "on-trial": (
+        N_("The version that runs still has to prove itself."),
+        _UNTOUCHED,
+        N_("That takes a few minutes at most. Try again then."),
+    ),
+    "already-there": (N_("This version runs already."), _UNTOUCHED, ""),
+    "nothing-to-do": (N_("There is nothing to do."), _UNTOUCHED, ""),
+    "install-failed": (N_("The installation failed."), _UNTOUCHED, _LATER),
+    "install-interrupted": (
+        N_("The box was switched off, or a part of it ended, in the middle of an installation."),
+        _UNTOUCHED,
+        N_("Install it again."),
     ),
     "fault": (
         N_("Something went wrong inside the box. This is our fault."),

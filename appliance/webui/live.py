@@ -99,20 +99,78 @@ class UplinkStatus(msgspec.Struct, frozen=True):
     certificate: Certificate | None = None
 
 
+class Slot(msgspec.Struct, frozen=True):
+    """One of the two places for the box's software. state: booted or inactive."""
+
+    bootname: str
+    state: str
+    version: str | None = None
+    good: bool | None = None
+    installed: str | None = None
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How an installation ended. result: confirmed, rolled-back, failed or cancelled."""
+
+    version: str
+    result: str
+    time: str
+    code: str = ""
+    sentence: str = ""
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    version: str
+    kept: str
+    cause: str
+    sentence: str
+    time: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """New software that waits for a person's word."""
+
+    version: str
+    origin: str
+
+
+class UpdateStatus(msgspec.Struct, frozen=True):
+    """operation: idle, fetching, checking, installing, restart-due or trial. `restart`: now or night, while one is
+    due."""
+
+    version: str
+    slot: str = ""
+    trial: bool = False
+    operation: str = "idle"
+    percent: int | None = None
+    next_version: str | None = None
+    floor: str | None = None
+    slots: list[Slot] = []
+    trouble: Problem | None = None
+    last: Ended | None = None
+    last_rollback: Rollback | None = None
+    offer: Waiting | None = None
+    restart: str | None = None
+    support_end: str | None = None
+
+
 S = TypeVar("S")
 
 
 class Services:
     """The sockets of the other services in one run directory."""
 
-    def __init__(self, collector: Path, uplink: Path) -> None:
-        self._paths = {"collector": collector, "uplink": uplink}
+    def __init__(self, collector: Path, uplink: Path, update: Path) -> None:
+        self._paths = {"collector": collector, "uplink": uplink, "update": update}
 
     async def collector(self) -> CollectorStatus | PlatenError:
         return await self._status("collector", "Status", CollectorStatus)
 
     async def uplink(self) -> UplinkStatus | PlatenError:
         return await self._status("uplink", "Status", UplinkStatus)
+
+    async def update(self) -> UpdateStatus | PlatenError:
+        return await self._status("update", "Status", UpdateStatus, 8.0)
 
     async def scan(self) -> Scan | PlatenError:
         return await self._status("collector", "ScanStatus", Scan)
@@ -126,9 +184,11 @@ class Services:
         """The answer of `platen.SERVICE.METHOD`. PlatenError as the service raised it, or ServiceDown."""
         return await control.call(self._paths[service], f"platen.{service}.{method}", parameters, timeout_s)
 
-    async def _status(self, service: str, method: str, form: type[S]) -> S | PlatenError:
+    async def _status(
+        self, service: str, method: str, form: type[S], timeout_s: float = SHORT_S
+    ) -> S | PlatenError:
         try:
-            return msgspec.convert(await self.ask(service, method, SHORT_S), form, strict=False)
+            return msgspec.convert(await self.ask(service, method, timeout_s), form, strict=False)
         except msgspec.ValidationError:
             return Fault(f"The {service} answered something that is not a status")
         except PlatenError as error:

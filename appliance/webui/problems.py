@@ -169,6 +169,8 @@ def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
         action = Action(t.gettext("See reports"), "/reports")
     elif result.light == "printers":
         action = Action(t.gettext("Show the printers"), "/printers")
+    elif result.key.startswith("update."):
+        action = Action(t.gettext("See software"), "/software")
     elif result.key.startswith("disk."):
         action = Action(t.gettext("Settings"), "/settings#store")
     else:
@@ -276,4 +278,6 @@ _SHORT = {
     "disk.memory": N_("The memory card cannot be used"),
     "disk.low": N_("Storage is running out"),
     "disk.full": N_("Storage is full"),
+    "update.rolled_back": N_("The last update did not stay"),
+    "update.failed": N_("The last update was not installed"),
 }

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from aiohttp import web
 
@@ -23,6 +24,9 @@ from appliance.webui.live import Services
 from appliance.webui.pages import ROUTES
 from appliance.webui.render import Renderer
 
+SHARE = Path("/usr/share/platen")
+"""Parts list and licences of the image."""
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +38,10 @@ def make_box(paths: Paths, names: Iterable[str] = ()) -> Box:
         identity=identity.load_or_create(paths),
         database=paths.database,
         worker=worker,
-        services=Services(paths.socket("collector"), paths.socket("uplink")),
+        services=Services(paths.socket("collector"), paths.socket("uplink"), paths.socket("update")),
+        software=paths.software,
+        share=SHARE,
+        uploading=asyncio.Lock(),
         names=guard.Names(names),
         doors=auth.Doors(worker),
         renderer=Renderer(hashed),

@@ -10,7 +10,7 @@ import msgspec
 from markupsafe import Markup, escape
 
 from appliance.model.clock import rfc3339, unix
-from appliance.model.messages import Severity
+from appliance.model.messages import Severity, Software
 from appliance.model.reading import Meter, Reading, Supply
 from fleet.pulse import patience
 from fleet.store import Box
@@ -31,6 +31,27 @@ def box_mark(box: Box, now: float | None = None) -> Mark:
         return Mark("note", "Silent")
     return Mark("ok", "Online") if box.online else Mark("off", "Not announced")
 
+
+def software_mark(software: Software) -> Mark:
+    """What becomes of the box's updates."""
+    if software.rollback is not None:
+        return Mark("bad", f"Version {software.rollback.version} did not stay")
+    if software.error is not None and software.operation == "idle":
+        return Mark("note", "Last update failed")
+    word = _OPERATIONS.get(software.operation, software.operation)
+    if software.percent is not None:
+        word = f"{word}, {software.percent} %"
+    return Mark("ok" if software.operation == "idle" else "off", word)
+
+
+_OPERATIONS = {
+    "idle": "Up and running",
+    "fetching": "Fetching",
+    "checking": "Checking",
+    "installing": "Installing",
+    "restart-due": "Installed, restart due",
+    "trial": "On trial",
+}
 
 _BAD = {"noPaper", "noToner", "doorOpen", "jammed", "offline", "serviceRequested", "markerSupplyMissing"}
 
@@ -270,6 +291,7 @@ FILTERS = {
             octets,
             printer_mark,
             severity_mark,
+            software_mark,
             short_level,
             short_name,
             supply_mark,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.model.errors import BundleUntrusted
 from tests.browser.conftest import AXE
 from tests.webui import sample
 from tests.webui.conftest import Page
@@ -28,6 +29,7 @@ PAGES = {
     "reports": "/reports",
     "report": "/reports/34",
     "settings": "/settings",
+    "software": "/software",
 }
 LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 
@@ -124,6 +126,69 @@ async def test_search_goes_on_without_script(box: Page, tab: Callable[..., Any])
     await page.goto(box.url + "/printers/search")
     box.stand.scan = {**box.stand.scan, "asked": 201}
     await page.locator("progress[value='201']").wait_for(timeout=9000)
+
+
+async def test_a_file_is_uploaded_with_progress(box: Page, tab: Callable[..., Any], tmp_path: Path):
+    box.stand.spool = tmp_path
+    file = tmp_path / "new software.raucb"
+    file.write_bytes(bytes(3_000_000))
+    page, watch = await tab(box, language="en-GB")
+    await page.goto(box.url + "/software")
+    await page.get_by_label("File", exact=True).set_input_files(file)
+    await page.get_by_role("button", name="Upload and install").click()
+    await page.get_by_text("The installation has begun.").wait_for()
+    asked = [p for m, p in box.stand.calls if m == "update.Install"][-1]
+    assert (tmp_path / Path(asked["source"]).name).read_bytes() == file.read_bytes()
+    assert watch.errors == []
+
+
+async def test_a_refused_file_is_told_in_place(box: Page, tab: Callable[..., Any], tmp_path: Path):
+    box.stand.spool = tmp_path
+    file = tmp_path / "other.raucb"
+    file.write_bytes(b"x" * 500_000)
+    box.stand.fail["update.Install"] = BundleUntrusted("The bundle is not signed by anybody this box trusts")
+    page, watch = await tab(box, language="en-GB")
+    try:
+        await page.goto(box.url + "/software")
+        await page.get_by_label("File", exact=True).set_input_files(file)
+        await page.get_by_role("button", name="Upload and install").click()
+        await page.get_by_text("not signed by anybody the box trusts").first.wait_for()
+        assert await violations(page) == []
+    finally:
+        box.stand.fail.clear()
+    assert [e for e in watch.errors if "422" not in e] == []
+
+
+async def test_a_file_is_uploaded_without_script(box: Page, tab: Callable[..., Any], tmp_path: Path):
+    box.stand.spool = tmp_path
+    file = tmp_path / "new.raucb"
+    file.write_bytes(b"y" * 300_000)
+    page, _ = await tab(box, language="en-GB", script=False)
+    await page.goto(box.url + "/software")
+    await page.get_by_label("File", exact=True).set_input_files(file)
+    await page.get_by_role("button", name="Upload and install").click()
+    assert await page.get_by_text("The installation has begun.").is_visible()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("state", ["installing", "restart-due", "offer"])
+async def test_software_while_something_happens(
+    box: Page, tab: Callable[..., Any], screenshots: Path, state: str, width: int, scheme: str
+):
+    usual = dict(box.stand.update)
+    box.stand.update |= {"last_rollback": None, "operation": "idle" if state == "offer" else state}
+    box.stand.update |= {"next_version": "0.3.0", "percent": 40 if state == "installing" else None}
+    box.stand.update["offer"] = {"version": "0.3.0", "origin": "usb"} if state == "offer" else None
+    try:
+        page, watch = await tab(box, width=width, scheme=scheme)
+        await page.goto(box.url + "/software")
+        assert "0.3.0" in await page.locator("main").inner_text()
+        assert await fits(page)
+        assert await violations(page) == []
+        await page.screenshot(path=screenshots / f"software-{state}-{width}-{scheme}.png", full_page=True)
+        assert watch.errors == []
+    finally:
+        box.stand.update = usual
 
 
 async def test_script_is_small(box: Page):

@@ -131,6 +131,17 @@ def test_the_wills_and_retained_words_are_not_the_boxs_own(writer: Writer, reade
     assert box.heartbeat == beat
 
 
+def test_what_a_box_says_of_its_software_stays_when_it_goes(writer: Writer, reader: Reader) -> None:
+    state, will = EXAMPLES["state"], EXAMPLES["will"]
+    assert isinstance(state, State)
+    assert state.software is not None
+    writer.take([_taken(state), _taken(will)], NOW)
+    assert reader.boxes(BOX)[0].software == state.software
+    news = msgspec.structs.replace(state.software, operation="installing", percent=40, rollback=None)
+    writer.take([_taken(msgspec.structs.replace(state, software=news))], NOW)
+    assert reader.boxes(BOX)[0].software == news
+
+
 def test_events_in_pages(writer: Writer, reader: Reader) -> None:
     example = EXAMPLES["event"]
     assert isinstance(example, Event)

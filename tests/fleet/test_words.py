@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
 
+from appliance.model.messages import Rollback, Software
 from appliance.model.reading import Reading, Supply
 from contract.samples import EXAMPLES
 from fleet.store import Box
@@ -145,3 +147,24 @@ def test_a_chart_needs_two_points_and_survives_a_meter_that_stands_still() -> No
     many = words.chart([(NOW + n, n) for n in range(5_000)], "<b>")
     assert many.count(",") < 1_500
     assert "&lt;b&gt;" in many
+
+
+@pytest.mark.parametrize(
+    ("changes", "tone", "word"),
+    [
+        ({}, "ok", "Up and running"),
+        ({"operation": "installing", "percent": 40}, "off", "Installing, 40 %"),
+        ({"operation": "restart-due"}, "off", "Installed, restart due"),
+        ({"error": "bundle-broken: x"}, "note", "Last update failed"),
+        ({"error": "bundle-broken: x", "operation": "trial"}, "off", "On trial"),
+    ],
+)
+def test_updates_are_judged(changes: dict[str, Any], tone: str, word: str) -> None:
+    mark = words.software_mark(Software(version="1.4.0", **changes))
+    assert (mark.tone, mark.word) == (tone, word)
+
+
+def test_an_update_that_did_not_stay_is_seen_first() -> None:
+    back = Rollback(version="1.5.0", kept="1.4.0", cause="gate-page", sentence="", time="")
+    mark = words.software_mark(Software(version="1.4.0", error="x: y", rollback=back))
+    assert (mark.tone, mark.word) == ("bad", "Version 1.5.0 did not stay")

@@ -12,6 +12,7 @@ import pytest
 from appliance import health
 from appliance.health.facts import Certificate, Collector, Disk, Error, Facts, Uplink, status
 from appliance.model.clock import Stamp, rfc3339
+from appliance.model.messages import Rollback, Software
 from appliance.model.reading import PrinterFacts, Reading, Supply
 from appliance.store.printers import Printer
 
@@ -72,7 +73,24 @@ def test_all_well_lights_four_lamps() -> None:
     assert health.problems(results) == []
 
 
+SOFTWARE = Software(version="1.4.0", slot="a")
+BACK = Rollback(version="1.5.0", kept="1.4.0", cause="gate-page", sentence="", time=ago(60))
+
+
+def software(**changes: Any) -> Facts:
+    return but(software=msgspec.structs.replace(SOFTWARE, **changes))
+
+
 CASES: list[tuple[Facts, str, str]] = [
+    (software(rollback=BACK, error="x: y"), "update.rolled_back", "software warning dealer"),
+    (software(error="bundle-broken: It is broken"), "update.failed", "software warning you"),
+    (
+        software(error="bundle-broken: It is broken", operation="installing"),
+        "update.ok",
+        "software ok nobody",
+    ),
+    (software(trial=True, operation="trial"), "update.trial", "software ok nobody"),
+    (software(), "update.ok", "software ok nobody"),
     (but(addresses=None), "network.unknown", "network unknown nobody"),
     (but(addresses=[]), "network.none", "network critical you"),
     (

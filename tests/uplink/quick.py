@@ -17,6 +17,7 @@ QUICK = Timing(
     progress_s=2.0,
     look_s=0.1,
     settings_s=0.2,
+    software_s=0.2,
 )
 
 if __name__ == "__main__":

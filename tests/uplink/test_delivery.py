@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.host import clock, control
+from appliance.host import clock, control, software
+from appliance.model.messages import Rollback, Software
 from appliance.store import ledger, outbox, printers, readings
 from appliance.store.printers import Printer
 from tests.uplink.peers import Box, Street, until
@@ -299,3 +300,23 @@ async def test_what_the_broker_stored_is_what_the_outbox_held(street: Street) ->
     await until(lambda: box.waiting() == 0)
     entry = next(e for e in ledger.entries(box.db) if e.seq == row.seq)
     assert (entry.sha256, entry.size, entry.encoding) == (row.sha256, len(row.body), row.encoding)
+
+
+async def test_news_of_the_software_reach_the_portal(street: Street) -> None:
+    street.broker.start()
+    street.portal.start()
+    await until(street.portal.connected)
+    box = street.box()
+    back = Rollback(
+        version="1.5.0", kept="1.4.0", cause="gate-page", sentence="No page", time=clock.now().time
+    )
+    software.write(box.paths.software, Software(version="1.4.0", slot="a"))
+    box.start()
+
+    def shown() -> str:
+        return street.portal.get(f"/boxes/{box.id}")[2]
+
+    await until(lambda: "Up and running" in shown())
+    software.write(box.paths.software, Software(version="1.4.0", slot="a", rollback=back))
+    await until(lambda: "Version 1.5.0 did not stay" in shown())
+    assert "gate-page" in shown()

@@ -405,6 +405,32 @@ class Stand:
             "last_ack": rfc3339(now - 125),
             "certificate": {"subject": BOX, "issuer": "Example CA", "not_after": rfc3339(now + 60 * 86400)},
         }
+        self.update: dict[str, Any] = {
+            "version": "0.1.0",
+            "slot": "a",
+            "operation": "idle",
+            "floor": "0.1.0",
+            "slots": [
+                {"bootname": "A", "state": "booted", "version": "0.1.0", "good": True},
+                {"bootname": "B", "state": "inactive", "version": "0.2.0", "good": False},
+            ],
+            "last": {
+                "version": "0.2.0",
+                "result": "rolled-back",
+                "time": rfc3339(now - 4000),
+                "code": "gate-printers",
+                "sentence": "Fewer than half of the printers that answered before still did",
+            },
+            "last_rollback": {
+                "version": "0.2.0",
+                "kept": "0.1.0",
+                "cause": "gate-printers",
+                "sentence": "Fewer than half of the printers that answered before still did",
+                "time": rfc3339(now - 4000),
+            },
+            "support_end": "2031-11-30",
+        }
+        self.spool = paths.run
         self._paths = paths
         self._servers: list[control.Server] = []
 
@@ -421,6 +447,7 @@ class Stand:
                 "Reload",
             ),
             "uplink": ("Status", "Retry", "Reload"),
+            "update": ("Status", "Room", "Install", "Cancel", "Discard", "Restart", "Acknowledge"),
         }
         for service in services or tuple(methods):
             handlers = {f"platen.{service}.{m}": self._handler(f"{service}.{m}") for m in methods[service]}
@@ -444,6 +471,10 @@ class Stand:
                 return {"reading": msgspec.to_builtins(reading(4, time.time(), used=1.0))}
             if method == "uplink.Status":
                 return self.uplink
+            if method == "update.Status":
+                return self.update
+            if method == "update.Room":
+                return {"path": str(self.spool / f"{len(self.calls)}.raucb")}
             return {}
 
         return answer

@@ -36,6 +36,8 @@ PAGES = (
     "/reports?kind=events",
     "/reports/34",
     "/settings",
+    "/software",
+    "/software/live",
 )
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from appliance.webui.pages import entry, overview, printer, printers, reports, search, settings, status
+from appliance.webui.pages import (
+    entry,
+    overview,
+    printer,
+    printers,
+    reports,
+    search,
+    settings,
+    software,
+    status,
+)
 
 ROUTES: list[web.RouteDef] = [
     *entry.ROUTES,
@@ -15,6 +25,7 @@ ROUTES: list[web.RouteDef] = [
     *printer.ROUTES,
     *reports.ROUTES,
     *settings.ROUTES,
+    *software.ROUTES,
     *status.ROUTES,
 ]
 """Every page. /printers/search stands before /printers/{id}."""

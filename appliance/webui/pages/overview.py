@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance import health
 from appliance.health import facts as health_facts
 from appliance.health import look
-from appliance.host import clock
+from appliance.host import clock, software
 from appliance.model.errors import PlatenError
 from appliance.store import outbox, settings
 from appliance.store.database import Connection
@@ -40,6 +40,7 @@ async def gather(request: web.Request) -> problems.Facts:
         poll_s=known.poll_s,
         printers=known.printers,
         readings=known.readings,
+        software=software.read(box.software),
     )
     return problems.Facts(
         now=request[VISITOR].now,

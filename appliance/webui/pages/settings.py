@@ -26,6 +26,7 @@ GROUPS = {
     "uplink": N_("Dealer's portal"),
     "store": N_("Storage"),
     "ledger": N_("Reports sent"),
+    "update": N_("Software updates"),
 }
 LABELS = {
     "discovery.ranges": N_("Where to look"),
@@ -48,6 +49,11 @@ LABELS = {
     "uplink.paused": N_("Hold reports back"),
     "ledger.keep_days": N_("Keep copies for"),
     "page.language": N_("Language"),
+    "update.mode": N_("New software from the dealer"),
+    "update.usb": N_("New software on a USB stick"),
+    "update.restart": N_("Restart for new software"),
+    "update.night_from": N_("Night begins"),
+    "update.night_to": N_("Night ends"),
 }
 UNITS = {
     "addresses/s": N_("addresses a second"),
@@ -55,8 +61,16 @@ UNITS = {
     "s": N_("seconds"),
     "ms": N_("milliseconds"),
     "days": N_("days"),
+    "o'clock": N_("o'clock"),
 }
-CHOICES = {"auto": N_("as the browser says")}
+CHOICES = {
+    "auto": N_("as the browser says"),
+    "automatic": N_("install by itself"),
+    "notify": N_("only show it here"),
+    "off": N_("ignore it"),
+    "night": N_("at night"),
+    "now": N_("at once"),
+}
 SOURCES = {
     "you": N_("set by you"),
     "dealer": N_("set by the dealer"),

@@ -33,7 +33,23 @@
   for (const part of document.querySelectorAll("[data-refresh]")) {
     if (part.dataset.end === undefined) refresh(part);
   }
-  for (const form of document.querySelectorAll("form[method=post]")) {
+  for (const form of document.querySelectorAll("form[data-upload]")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const shown = form.querySelector("[data-progress]"), send = new XMLHttpRequest();
+      shown.hidden = false;
+      send.upload.onprogress = (e) => { shown.firstElementChild.value = e.total ? 100 * e.loaded / e.total : 0; };
+      send.onload = () => {
+        if (send.status < 300) { location.assign(send.responseURL); return; }
+        const told = new DOMParser().parseFromString(send.responseText, "text/html").querySelector("main");
+        if (told) { document.querySelector("main").replaceChildren(...told.childNodes); scrollTo(0, 0); }
+      };
+      send.onerror = () => location.reload();
+      send.open("POST", form.action);
+      send.send(new FormData(form));
+    });
+  }
+  for (const form of document.querySelectorAll("form[method=post]:not([data-upload])")) {
     form.addEventListener("submit", (event) => {
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "yes";
