@@ -16,7 +16,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,17 +52,8 @@ def ext4(at: Path, to: Path) -> None:
 
 
 def squashfs(at: Path, to: Path) -> None:
-    run(
-        "mksquashfs",
-        at,
-        to,
-        "-quiet",
-        "-no-progress",
-        "-noappend",
-        "-comp",
-        "zstd",
-        env={"SOURCE_DATE_EPOCH": "1"},
-    )
+    how = ("-quiet", "-no-progress", "-noappend", "-comp", "zstd")
+    run("mksquashfs", at, to, *how, env={"SOURCE_DATE_EPOCH": "1"})
 
 
 FORMATS: dict[str, Make] = {
@@ -72,8 +64,8 @@ FORMATS: dict[str, Make] = {
 }
 
 
-def with_tree(image: Path) -> None:
-    """Appends the dm-verity tree, as every format needs one."""
+def with_tree(image: Path) -> int:
+    """Appends the dm-verity tree, as every format needs one. Returns the octets before it."""
     size = -(-image.stat().st_size // 4096) * 4096
     os.truncate(image, size)
     run(
@@ -81,6 +73,7 @@ def with_tree(image: Path) -> None:
         f"--uuid={slots.stable_uuid('bench')}", image, image,
     )  # fmt: skip
     os.truncate(image, -(-image.stat().st_size // 4096) * 4096)
+    return size
 
 
 def hashes(*images: Path) -> set[bytes]:
@@ -96,11 +89,12 @@ class Packed:
     """An image as the bundle's squashfs holds it: in blocks of `size` octets, each compressed or, if that does not
     help, as it is; blocks of zeros take nothing."""
 
-    def __init__(self, image: Path, size: int, level: int) -> None:
-        self.image, self.size, self.level = image, size, level
-        blocks = -(-image.stat().st_size // size)
+    def __init__(self, image: Path, data: int, size: int, level: int) -> None:
+        self.image, self.data, self.size, self.level = image, data, size, level
+
+    def _octets(self, numbers: Iterable[int]) -> list[int]:
         with ThreadPoolExecutor(2) as pool:
-            self.octets = list(pool.map(self._one, range(blocks), chunksize=64))
+            return list(pool.map(self._one, numbers, chunksize=64))
 
     def _one(self, number: int) -> int:
         with self.image.open("rb") as file:
@@ -115,23 +109,24 @@ class Packed:
         """Octets of the block-hash-index, which does not compress."""
         return -(-self.image.stat().st_size // 4096) * HASH
 
-    @property
     def whole(self) -> int:
-        return sum(self.octets) + self.index
+        return sum(self._octets(range(-(-self.image.stat().st_size // self.size)))) + self.index
 
-    def fetched(self, known: set[bytes]) -> int:
-        """Octets that a box with `known` blocks fetches."""
-        wanted: set[int] = set()
+    def fetched(self, known: set[bytes]) -> Counter[str]:
+        """Octets that a box with `known` blocks fetches, by what they are."""
+        wanted: dict[int, str] = {}
         with self.image.open("rb") as file:
             at = 0
             while data := file.read(4096):
                 if hashlib.sha256(data.ljust(4096, b"\0")).digest() not in known:
-                    wanted.add(at // self.size)
+                    wanted.setdefault(at // self.size, "data" if at < self.data else "hash tree")
                 at += len(data)
-        # A range is read in whole blocks of the device that the squashfs lies on.
-        octets = sum(-(-(self.octets[n] + 2048) // 4096) * 4096 for n in wanted if self.octets[n])
-        octets += self.index
-        return octets + octets // 128  # one hash of dm-verity for each 4096 octets
+        found = Counter({"index": self.index})
+        for kind, octets in zip(wanted.values(), self._octets(wanted), strict=True):
+            # A range is read in whole blocks of the device that the squashfs lies on.
+            found[kind] += -(-(octets + 2048) // 4096) * 4096 if octets else 0
+        found["bundle's hashes"] = found.total() // 128  # one of dm-verity's for each 4096 octets
+        return found
 
 
 def edit(at: Path) -> None:
@@ -207,11 +202,12 @@ def measure(options: build.Options, work: Path, block_sizes: list[int], level: i
     rows = []
     for format_, make in FORMATS.items():
         roots = {name: work / f"root {name}" for name in trees}
+        data: dict[tuple[str, str], int] = {("boot", name): boots[name].stat().st_size for name in trees}
         with step(f"{format_}: making images"):
             for name, at in trees.items():
                 roots[name].unlink(missing_ok=True)
                 make(at, roots[name])
-                with_tree(roots[name])
+                data["root", name] = with_tree(roots[name])
         for size in block_sizes:
             row: dict[str, Any] = {
                 "format": format_,
@@ -221,12 +217,18 @@ def measure(options: build.Options, work: Path, block_sizes: list[int], level: i
             with step(f"{format_}: measuring with {size // 1024} KiB"):
                 kinds = {"root": roots, "boot": boots}
                 packed = {
-                    (n, k): Packed(kinds[k][n], size, level) for k in kinds for n in ("release", "edited")
+                    (kind, name): Packed(kinds[kind][name], data[kind, name], size, level)
+                    for kind in kinds
+                    for name in ("release", "edited")
                 }
-                row["bundle"] = packed["release", "root"].whole + packed["release", "boot"].whole
+                row["bundle"] = sum(packed[kind, "release"].whole() for kind in kinds)
                 for case, (new, old) in cases.items():
-                    octets = sum(packed[new, k].fetched(hashes(kinds[k][old])) for k in kinds)
-                    row[case] = {"octets": octets, "share": round(octets / row["bundle"], 4)}
+                    found = Counter[str]()
+                    for kind in kinds:
+                        for what, octets in packed[kind, new].fetched(hashes(kinds[kind][old])).items():
+                            found[f"{kind} {what}"] += octets
+                    share = round(found.total() / row["bundle"], 4)
+                    row[case] = {"octets": found.total(), "share": share, "of": dict(found)}
             rows.append(row)
             note(json.dumps(row))
     return {"name": "slots", "changed_packages": differs, "compression_level": level, "rows": rows}
