@@ -24,7 +24,7 @@ from typing import Any
 
 import zstandard
 
-from image import base, build, cache, cli_build, packages, python, slots, tree
+from image import base, build, cache, cli_build, initrd, packages, python, slots, tree
 from image.progress import note, step
 from image.run import run
 
@@ -42,13 +42,7 @@ def erofs(*options: str) -> Make:
 
 
 def ext4(at: Path, to: Path) -> None:
-    used = sum(-(-p.lstat().st_size // 4096) * 4096 + 512 for p in at.rglob("*"))
-    env = {"SOURCE_DATE_EPOCH": "1", "E2FSPROGS_FAKE_TIME": "1"}
-    fixed = f"hash_seed={slots.stable_uuid('seed')},root_owner=0:0"
-    run(
-        "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-O", "^has_journal,^metadata_csum_seed",
-        "-U", slots.stable_uuid("bench"), "-E", fixed, "-d", at, to, f"{int(used * 1.04) // 1024}k", env=env,
-    )  # fmt: skip
+    slots.filesystem(at, to, int((at / "usr/lib/clock-epoch").read_text()))
 
 
 def squashfs(at: Path, to: Path) -> None:
@@ -159,7 +153,7 @@ def bases(options: build.Options) -> tuple[dict[str, Path], list[str]]:
         p for p in today if p.name.startswith("linux-")
     ]
     made = {}
-    sources = [Path(m.__file__ or "") for m in (base, packages, python, slots)]
+    sources = [Path(m.__file__ or "") for m in (base, packages, python, initrd)]
     for name, chosen in (("today", today), ("before", before), ("before, kernel of today", sorted(mixed))):
 
         def make(to: Path, chosen: list[packages.Package] = chosen) -> None:
