@@ -30,6 +30,16 @@ test-debian13: ## every test on the Python of the image
 	@tools/setup test
 	tools/debian13 python3 -m pytest -n 4 --dist loadfile -p no:cacheprovider $(ARGS)
 
+.PHONY: test-image
+test-image: ## boot, update, cut off and attack the image of make image, in QEMU (ARGS="-k name")
+	@tools/setup test
+	tools/docker run $(RUN) -m pytest -s -m "system and not long" $(ARGS) tests/system
+
+.PHONY: test-image-long
+test-image-long: ## the same for hours: every kind of bad update, seeded power cuts, half an hour of writes counted
+	@tools/setup test
+	tools/docker run $(RUN) -m pytest -s -m long $(ARGS) tests/system
+
 .PHONY: fuzz
 fuzz: ## ten million mutated inputs against every parser (EXECUTIONS=n)
 	@tools/setup test
