@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The box under test: QEMU in a container, seen from outside as a person or a dealer would, and from inside by an agent.
+"""The box under test: QEMU in a container, seen from outside as a person or a dealer would, and from inside.
 
 It is in one state at a time, as a board under labgrid's Strategy: `transition` brings it to another by the steps
 between.
@@ -7,6 +7,7 @@ between.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import http.client
 import json
@@ -71,6 +72,10 @@ class ControlError(Exception):
     def __init__(self, code: str, parameters: dict[str, Any]) -> None:
         super().__init__(f"{code}: {parameters.get('sentence', parameters)}")
         self.code, self.parameters = code, parameters
+
+
+class InstallationFailed(Exception):
+    """The status says why."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -259,6 +264,25 @@ class Box:
         """What the update service says."""
         return self.control("update", "platen.update.Status")
 
+    def failed(self) -> dict[str, Any] | None:
+        """Why the installation that was begun has ended; None while it goes on."""
+        status = self._idle(self.status())
+        if status is None or not status["last_error"]:
+            return None
+        self.state = State.READY
+        return dict(status["last_error"])
+
+    def boot_id(self) -> str:
+        return self.agent.run("true").boot
+
+    def agent_gone(self) -> bool:
+        """Whether the boot that was last seen is over, or about to be."""
+        try:
+            found = self.agent.run("systemctl is-system-running", timeout=4, grace=2)
+        except TimeoutError:
+            return True
+        return found.boot != self._boot_id or "stopping" in found.out
+
     def slot(self) -> str:
         """ "a" or "b", as the boot script chose."""
         found = re.search(r"platen\.slot=([ab])\b", self.run("cat /proc/cmdline"))
@@ -307,45 +331,70 @@ class Box:
             shutil.copyfile(bundle, there)
         return f"https://{UPDATES}/{mode}/{name}"
 
-    def begin_install(self, source: str) -> None:
-        """Asks for an update from an address or a file of the box."""
+    def trust(self) -> None:
+        """Has this boot trust the test's authority for the servers that updates come from: on a real box it is one of
+        the world's. The root is read-only, so it is a mount, until the next start."""
+        store = "/etc/ssl/certs/ca-certificates.crt"
+        ours = self.lab.authority.certificate.read_text()
+        self.run("cat > /run/platen-test-ca", input=ours)
+        self.run(
+            f"grep -q platen-test-ca /proc/self/mountinfo || {{ cat {store} >> /run/platen-test-ca"
+            f" && mount --bind /run/platen-test-ca {store}; }}"
+        )
+
+    def begin_install(self, source: str, **more: object) -> None:
+        """Asks for an update from an address or a file of the box; it restarts as soon as it can."""
         assert self.state in UP
-        self.control("update", "platen.update.Install", source=source)
+        self.trust()
+        self.control("update", "platen.update.Install", source=source, restart=True, **more)
         self.state = State.INSTALLING
 
-    def refused(self, source: str, timeout: float = INSTALL_S) -> dict[str, Any]:
-        """Asks for an update that must not succeed; the error that the status then shows."""
+    def refused(self, source: str, *, timeout: float = INSTALL_S, **more: object) -> dict[str, Any]:
+        """Asks for an update that must not succeed; `code` and `sentence` of the answer, or of the status later."""
+        before = self.status()["last_error"]
         try:
-            self.begin_install(source)
+            self.begin_install(source, **more)
         except ControlError as error:
             return {"code": error.code, **error.parameters}
         status = self.until(lambda: self._idle(self.status()), timeout, "the installation does not end", 2)
         self.state = State.READY
-        assert status["error"], f"it was installed: {status}"
-        found: dict[str, Any] = status["error"]
-        return found
+        found = status["last_error"]
+        assert found, f"it was installed: {status}"
+        assert found != before, f"it was installed: {status}"
+        return dict(found)
 
-    def install(self, bundle: Path, *, mode: str = "plain", timeout: float = INSTALL_S) -> None:
-        """Streams an update from the dealer's server, and returns on its first boot that is ready."""
-        self.begin_install(self.serve(bundle, mode))
-        end = time.monotonic() + timeout
+    def install(
+        self, bundle: Path, *, mode: str = "plain", timeout: float = INSTALL_S, **more: object
+    ) -> float:
+        """Streams an update from the dealer's server and returns on its first boot that is ready: seconds until the
+        other boot answered."""
+        began = time.monotonic()
+        self.begin_install(self.serve(bundle, mode), **more)
+        self.wait_restart(timeout)
+        took = time.monotonic() - began
+        self.wait_ready()
+        return took
+
+    def wait_restart(self, timeout: float = INSTALL_S) -> None:
+        """Until an installation has led to another boot; AssertionError as soon as it has failed."""
+        before, end = self._boot_id, time.monotonic() + timeout
         while True:
-            try:
-                status = self.agent.run("cat /proc/sys/kernel/random/boot_id", timeout=5, grace=5)
-                if status.boot != self._boot_id:
-                    break
-                said = self._idle(self.status())
-                assert not said or not said["error"], said
-            except TimeoutError:
-                self._alive()
+            self.wait_agent(max(end - time.monotonic(), 1))
+            if self._boot_id != before:
+                return
+            with contextlib.suppress(
+                TimeoutError, AssertionError, json.JSONDecodeError
+            ):  # it may go down just now
+                said = self.status()
+                if said["operation"] == "idle" and said["last_error"]:
+                    raise InstallationFailed(str(said["last_error"]))
             if time.monotonic() > end:
                 raise TimeoutError(f"not installed in {timeout:g} s: {self.serial()[-1000:]}")
             time.sleep(2)
-        self.wait_ready(max(end - time.monotonic(), 60))
 
     def wait_committed(self, timeout: float = ROLLBACK_S) -> State:
         """Until the running slot is no longer on trial."""
-        self.until(lambda: not self.status()["on_trial"], timeout, "the slot stays on trial", 2)
+        self.until(lambda: not self.status()["trial"], timeout, "the slot stays on trial", 2)
         self.state = State.SLOT_A if self.slot() == "a" else State.SLOT_B
         return self.state
 
@@ -399,7 +448,7 @@ class Box:
         self.transition(State.READY)
         before = self.slot()
         self.begin_install(self.serve(self.bad))
-        self.wait_other_boot(INSTALL_S + ROLLBACK_S)
+        self.wait_restart(INSTALL_S + ROLLBACK_S)
         self.wait_ready()
         self.until(
             lambda: self.slot() == before and self.status()["last_rollback"], ROLLBACK_S, "no way back", 2
@@ -411,7 +460,7 @@ class Box:
         self.run("fw_setenv BOOT_A_LEFT 0; fw_setenv BOOT_B_LEFT 0; sync")
         self.cut_power()
         self.boot()
-        self.wait_serial(r"(?i)rescue")
+        self.wait_serial(r"starting the rescue page")
         self.until(self._rescue_answers, BOOT_S, "the rescue page does not answer", 2)
         self.state = State.RESCUE
 
@@ -422,7 +471,7 @@ class Box:
             return False
 
     def _idle(self, status: dict[str, Any]) -> dict[str, Any] | None:
-        return status if status["operation"] in (None, "", "idle") else None
+        return status if status["operation"] in ("idle", "restart-due") else None
 
     def _alive(self) -> None:
         running = self.lab.compose("ps", "-q", "--status", "running", "box", check=False)

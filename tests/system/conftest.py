@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.box import Box, State
+from tests.system.bundles import Bundles
 from tests.system.lab import AROUND, COMPOSE, PROJECT, TREE, Lab
 
 KEPT = TREE / "build/test-image"
@@ -101,6 +102,12 @@ def image() -> Path:
     found = [Path(named)] if named else sorted((TREE / "build/image").glob("platen-*-arm64.img"))
     assert found, "there is no image in build/image: run 'make image' first"
     return max(found, key=lambda p: p.stat().st_mtime)
+
+
+@pytest.fixture(scope="session")
+def bundles(lab: Lab, image: Path) -> Bundles:
+    """What updates are made from: the bundle built beside the card's image."""
+    return Bundles(lab, image.with_suffix(".raucb"))
 
 
 @pytest.fixture(scope="session")

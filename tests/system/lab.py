@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ LEASES = (128, 250)
 
 OFFICE = (
     "kyocera-taskalfa-3554ci", "hp-laserjet-m507", "hp-color-laserjet-mfp-m480", "brother-hl-l6400dw",
-    "epson-wf-c579r", "lexmark-ms431dn", "ricoh-im-c3000", "canon-ir-adv-c3830",
+    "epson-wf-c579r", "lexmark-ms431dn", "konica-minolta-bizhub-c360i", "canon-ir-adv-c3830",
 )  # fmt: skip
 """Printers of the usual tests, by their folder in tests/printers."""
 
@@ -45,7 +46,7 @@ class Lab:
 
     def __init__(self) -> None:
         # Sockets in it have to stay short of 108 octets (unix(7)), which pytest's own folders do not.
-        self.folder = Path(tempfile.mkdtemp(prefix="platen-lab-", dir="/tmp"))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(prefix="platen-lab-", dir="/tmp"))
         self.folder.chmod(0o755)
         os.environ["PLATEN_LAB"] = str(self.folder)
         for name in ("box", "dhcp", "http/www", "broker/data", "portal", "printers"):
@@ -98,16 +99,23 @@ class Lab:
         if boxes:
             self.compose("kill", "-s", "HUP", "broker")
 
-    def office(self, printers: tuple[str, ...]) -> list[str]:
-        """Says which printers stand on the network from the next start of their container on; their addresses."""
+    def office(self, printers: Sequence[str]) -> list[str]:
+        """Says which printers stand on the network from the next start of their container on; their addresses. The
+        second and later ones of a model get a serial number and a network card of their own."""
         assert len(printers) <= MOST_PRINTERS
         addresses = [f"{PREFIX}{FIRST_PRINTER + n}" for n in range(len(printers))]
         lines = [f"ip address add {address}/24 dev eth0" for address in addresses]
-        words = [f"tests/printers/{p}/walk.snmprec,at={a}" for p, a in zip(printers, addresses, strict=True)]
-        lines.append(
-            f"exec python3 -m appliance.simulate --live --listen {addresses[0]}:161 {' '.join(words)}"
-        )
-        (self.folder / "printers/run").write_text("set -eu\n" + "\n".join(lines) + "\n")
+        words, seen = [], set()
+        for number, (name, address) in enumerate(zip(printers, addresses, strict=True)):
+            file = f"tests/printers/{name}/walk.snmprec"
+            if name in seen:
+                file = f"/lab/printers/{name}-{number}.snmprec"
+                recording = (TREE / f"tests/printers/{name}/walk.snmprec").read_text()
+                (self.folder / "printers" / Path(file).name).write_text(another(recording, number))
+            seen.add(name)
+            words.append(f"{file},at={address}")
+        command = f"exec python3 -m appliance.simulate --live --listen {addresses[0]}:161 {' '.join(words)}"
+        (self.folder / "printers/run").write_text("\n".join(["set -eu", *lines, command]) + "\n")
         return addresses
 
     # --- what can be done ---
@@ -140,7 +148,7 @@ class Lab:
             *volumes,
             os.environ["PLATEN_IMAGE"],
         ]
-        return _run(["docker", "run", *where, *command], timeout=timeout)
+        return _run(["docker", "run", *where, *command], timeout=timeout, both=False)
 
     def printers(self, box: str) -> list[Printer]:
         """What the portal has of a box."""
@@ -182,11 +190,33 @@ class Lab:
         }
 
 
-def _run(command: list[str], *, check: bool = True, input: bytes | None = None, timeout: float = 300) -> str:
+def another(recording: str, number: int) -> str:
+    """The recording of another device of the same model: its serial number and MAC addresses differ."""
+    found = re.search(r"^1\.3\.6\.1\.2\.1\.43\.5\.1\.1\.17\.1\|4(x?)\|(\S+)", recording, re.MULTILINE)
+    assert found, "a recording without a serial number"
+    old = bytes.fromhex(found[2]).decode() if found[1] else found[2]
+    new = f"{old[:-3]}{number:03}"
+    for before, after in ((old, new), (old.encode().hex(), new.encode().hex())):
+        recording = re.sub(re.escape(before), after, recording, flags=re.IGNORECASE)
+    cards = r"^(1\.3\.6\.1\.2\.1\.2\.2\.1\.6\.\d+\|4x\|[0-9A-Fa-f]{8})[0-9A-Fa-f]{4}$"
+    return re.sub(cards, rf"\g<1>{number:04x}", recording, flags=re.MULTILINE)
+
+
+def _run(
+    command: list[str],
+    *,
+    check: bool = True,
+    input: bytes | None = None,
+    timeout: float = 300,
+    both: bool = True,
+) -> str:
+    """What it wrote, with `both` to either output; RuntimeError where that is a failure."""
+    errors = subprocess.STDOUT if both else subprocess.PIPE
     done = subprocess.run(
-        command, input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
+        command, input=input, stdout=subprocess.PIPE, stderr=errors, timeout=timeout, check=False
     )
     text = done.stdout.decode(errors="replace")
     if check and done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{text}")
+        more = (done.stderr or b"").decode(errors="replace")
+        raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{text}{more}")
     return text

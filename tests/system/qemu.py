@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ import msgspec
 BOARD = "virt"
 MAC = "52:54:00:50:4c:54"
 U_BOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
-PORT = "platen.test"
+PORT, AGENT = "platen.test", "platen-test.py"
 UNIT = "t.service"
 """fw_cfg allows 55 characters, and systemd's part of the name takes 46 of them."""
 
@@ -99,19 +98,20 @@ def _virt(o: Options) -> list[str]:
 
 
 def credentials() -> dict[str, str]:
-    """systemd-debug-generator(8) makes a unit and a drop-in of these. The drop-in is the root slice's, because every
-    boot starts it, and because no longer name than `-.slice` fits."""
-    code = base64.b64encode((Path(__file__).parent / "agent.py").read_bytes()).decode()
+    """systemd-debug-generator(8) makes a unit and a drop-in of two of these; the third is the agent. The drop-in is
+    the root slice's, because every boot starts it, and because no longer name than `-.slice` fits."""
     unit = f"""\
 [Unit]
 Description=Agent of the tests
 DefaultDependencies=no
 [Service]
-ExecStart=/usr/bin/python3 -c "import base64; exec(base64.b64decode('{code}'))"
+ImportCredential={AGENT}
+ExecStart=/usr/bin/python3 %d/{AGENT}
 Restart=always
 OOMScoreAdjust=-900
 """
     return {
+        AGENT: (Path(__file__).parent / "agent.py").read_text(),
         f"systemd.extra-unit.{UNIT}": unit,
         "systemd.unit-dropin.-.slice": f"[Unit]\nWants={UNIT}\n",
     }

@@ -8,8 +8,16 @@ from tests.system.lab import ATTACKER, BROKER, ELSEWHERE, HOSTS, OFFICE, PREFIX,
 _SNMP = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
-s.sendto(bytes.fromhex("302602010104067075626c6963a019020101020100020100300e300c06082b060102010101000500"), (sys.argv[1], 161))
+ask = "302602010104067075626c6963a019020101020100020100300e300c06082b060102010101000500"
+s.sendto(bytes.fromhex(ask), (sys.argv[1], 161))
 print(len(s.recv(1500)))
+"""
+_NAME = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
+name = b"".join(bytes([len(p)]) + p.encode() for p in sys.argv[2].split("."))
+s.sendto(bytes.fromhex("000101000001000000000000") + name + bytes.fromhex("0000010001"), (sys.argv[1], 53))
+print(socket.inet_ntoa(s.recv(512)[-4:]))
 """
 _HTTPS = """
 import ssl, sys, urllib.request as u
@@ -32,11 +40,8 @@ def test_printers_answer(lab: Lab) -> None:
 
 
 def test_names_and_addresses_come_from_the_office(lab: Lab) -> None:
-    script = "import socket,sys; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); " \
-        "q=b'\\0\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0'+b''.join(bytes([len(p)])+p.encode() for p in sys.argv[1].split('.'))+b'\\0\\0\\1\\0\\1'; " \
-        f"s.sendto(q, ('{PREFIX}2', 53)); print(socket.inet_ntoa(s.recv(512)[-4:]))"  # fmt: skip
     for name in (BROKER, UPDATES):
-        assert lab.on("attacker", "python3", "-c", script, name).strip() == HOSTS[name]
+        assert lab.on("attacker", "python3", "-c", _NAME, f"{PREFIX}2", name).strip() == HOSTS[name]
     found = lab.on(
         "attacker",
         "nmap",
