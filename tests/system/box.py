@@ -176,6 +176,10 @@ class Box:
         self.wait_ready(timeout)
         return time.monotonic() - began
 
+    def elapsed(self) -> float:
+        """Seconds since the power came."""
+        return time.monotonic() - self.began
+
     # --- waiting ---
 
     def wait_agent(self, timeout: float = BOOT_S) -> None:
@@ -216,7 +220,7 @@ class Box:
                 raise TimeoutError(f"not ready in {timeout:g} s: {found.out}\n{failed}")
             time.sleep(1)
         self.state = State.READY
-        return time.monotonic() - self.began
+        return self.elapsed()
 
     def wait_serial(self, pattern: str, timeout: float = BOOT_S) -> re.Match[str]:
         """Until the serial line has said it since the power came."""

@@ -34,7 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def arguments(o: Options) -> list[str]:
     """What comes after `qemu-system-aarch64`."""
     if o.machine == BOARD:
-        return [*_common(o), *_virt(o)]
+        return [*_common(o), "-serial", "chardev:s", *_virt(o)]
     # The boards have no PCI: no agent, no network but USB's, and the disk is the SD card.
     assert o.firmware
     assert o.tree
@@ -43,6 +43,8 @@ def arguments(o: Options) -> list[str]:
         *("-M", o.machine),
         *("-kernel", o.firmware, "-dtb", o.tree),
         *("-drive", f"if=sd,format=raw,file={o.disk},cache=writeback"),
+        # The first is the PL011 that real boards give to Bluetooth; firmware and kernel speak on the small one.
+        *("-serial", "null", "-serial", "chardev:s"),
     ]
 
 
@@ -53,8 +55,6 @@ def _common(o: Options) -> list[str]:
         # A log that grows over power cuts: whoever reads it remembers where a boot began.
         *("-chardev", f"socket,id=s,path={o.folder}/serial.sock,server=on,wait=off"
           f",logfile={o.folder}/serial.log,logappend=on"),
-        *("-serial", "chardev:s"),
-        *("-qmp", f"unix:{o.folder}/qmp.sock,server=on,wait=off"),
     ]  # fmt: skip
 
 

@@ -36,10 +36,10 @@ def show_rollback(kind: str, took: float, rollback: dict[str, Any]) -> None:
 def test_from_power_on_to_the_first_reading_delivered(box: Box, lab: Lab) -> None:
     box.transition(State.BOOTING)
     box.until(lambda: delivered(lab, box), DELIVERED_S, "no reading is delivered")
-    took = time.monotonic() - box.began
+    took = box.elapsed()
     ready = box.wait_ready()
     box.until(lambda: delivered(lab, box) >= OFFICE_ADDRESSES, 120, "not all printers are delivered")
-    everything = time.monotonic() - box.began
+    everything = box.elapsed()
     first = measure.first_readings(box)
     measure.show(f"from power-on: ready {ready:.0f} s, first reading at the dealer {took:.0f} s")
     measure.show(f"all {len(OFFICE)} printers at the dealer {everything:.0f} s from power-on")
