@@ -211,8 +211,10 @@ class Box:
         """Until the services are up and the boot is through. Seconds since the power came."""
         end = time.monotonic() + timeout
         self.wait_agent(timeout)
-        check = f"systemctl is-active multi-user.target {' '.join(UNITS)}"
-        while (found := self.agent.run(check, timeout=30)).rc:
+        # Its exit status is 0 as soon as one of them is active.
+        names = ("multi-user.target", *UNITS)
+        check = f"systemctl is-active {' '.join(names)}"
+        while (found := self.agent.run(check, timeout=30)).out.split() != ["active"] * len(names):
             if time.monotonic() > end:
                 failed = self.run(
                     "systemctl --failed --no-pager; systemctl list-jobs --no-pager", check=False

@@ -4,6 +4,7 @@ not collected."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         log = box.folder / "serial.log"
         if log.exists():
             (KEPT / f"{item.name}.serial.log").write_bytes(log.read_bytes())
+        if box.state is not State.OFF:
+            with contextlib.suppress(TimeoutError):
+                journal = box.run("journalctl -b --no-pager -n 2000", check=False)
+                (KEPT / f"{item.name}.journal").write_text(journal)
+                report.sections.append(("journal", journal[-4000:]))
         report.sections.append((f"serial line (all of it in {KEPT})", box.serial()[-4000:]))
     return report
 
