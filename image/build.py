@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def build(options: Options) -> Built:
     """Image, bundle, hashes, block map and parts lists into `options.to`."""
     if options.architecture not in STRIP:
         raise no_recipe(options.architecture)
+    taken.clear()
+    os.umask(0o022)  # whoever builds
     options.to.mkdir(parents=True, exist_ok=True)
     signing = options.keys or options.cache / "keys"
     with cache.locked(options.cache / "keys.lock"):

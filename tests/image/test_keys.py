@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import stat
 import subprocess
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from image import bundle, keys, layout
 
@@ -67,12 +71,14 @@ def bundles(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     keys.make(strangers)
     (at / "work").mkdir()
     for name in ("boot.vfat", "root.img"):
-        (at / "work" / name).write_bytes(name.encode() * 4096)
+        (at / "work" / name).write_bytes(os.urandom(9 * 4096))
     made = {}
+    _may_not_sign_code(folder)
     for name, of, signer in (
         ("root-1", folder, "root-1-signer"),
         ("root-2", folder, "root-2-signer"),
         ("stranger", strangers, "root-1-signer"),
+        ("of another purpose", folder, "web-server"),
     ):
         made[name] = at / f"{name}.raucb"
         bundle.write(
@@ -88,7 +94,10 @@ def info(of: Path, ring: Path, at: Path) -> subprocess.CompletedProcess[str]:
         f"[keyring]\npath={ring}\ncheck-purpose=codesign\n"
     )
     return subprocess.run(
-        ["rauc", f"--conf={at / 'system.conf'}", "info", str(of)], check=False, capture_output=True, text=True
+        ["rauc", f"--conf={at / 'system.conf'}", "info", "--output-format=json", str(of)],
+        check=False,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -98,13 +107,37 @@ def test_rauc_takes_a_bundle_of_either_root(
 ) -> None:
     said = info(bundles[root], folder / "keyring.pem", tmp_path)
     assert said.returncode == 0, said.stderr
-    assert "Compatible: \t'platen-rpi-arm64'" in said.stdout
-    assert "Bundle Format: \tverity" in said.stdout
-    assert "floor" in said.stdout
+    found = json.loads(said.stdout)
+    assert (found["compatible"], found["version"], found["format"]) == (layout.COMPATIBLE, "1.2.3", "verity")
 
 
-def test_rauc_refuses_a_stranger(bundles: dict[str, Path], folder: Path, tmp_path: Path) -> None:
-    said = info(bundles["stranger"], folder / "keyring.pem", tmp_path)
+def _may_not_sign_code(folder: Path) -> None:
+    """`web-server`: a certificate of root-1 that was made for something else."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer = certificate(folder / "root-1.crt")
+    authority = serialization.load_pem_private_key((folder / "root-1.key").read_bytes(), None)
+    assert isinstance(authority, ec.EllipticCurvePrivateKey)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web-server")]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(issuer.not_valid_before_utc)
+        .not_valid_after(issuer.not_valid_after_utc)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(authority, hashes.SHA256())
+    )
+    (folder / "web-server.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "web-server.key").write_bytes(key.private_bytes(*form))
+
+
+@pytest.mark.parametrize("signer", ["stranger", "of another purpose"])
+def test_rauc_refuses_other_signers(
+    bundles: dict[str, Path], folder: Path, tmp_path: Path, signer: str
+) -> None:
+    said = info(bundles[signer], folder / "keyring.pem", tmp_path)
     assert said.returncode != 0
     assert "signature" in said.stderr.lower()
 

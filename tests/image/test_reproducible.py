@@ -97,9 +97,8 @@ def test_it_is_as_small_as_promised(two: list[tuple[Path, build.Built]]) -> None
 
 def test_a_build_on_a_prepared_base_takes_less_than_a_minute(two: list[tuple[Path, build.Built]]) -> None:
     """The application is taken in anew by every build. Measured alone on two cores; here with room for neighbours."""
-    taken = two[1][1].seconds
-    first = two[0][1].seconds
-    assert sum(taken.values()) - sum(first.values()) < 120
+    _, second = two[1]
+    assert sum(second.seconds.values()) < 120, second.seconds
 
 
 def test_hashes_are_those_of_the_files(two: list[tuple[Path, build.Built]]) -> None:
@@ -126,9 +125,9 @@ def test_the_parts_lists_are_valid_and_know_every_package(two: list[tuple[Path, 
 
 def test_bmaptool_copies_the_image(two: list[tuple[Path, build.Built]]) -> None:
     here, _ = two[0]
-    card = here / "card"
+    card, image = here / "card", here / f"{NAME}.img.zst"
     subprocess.run(
-        ["bmaptool", "--quiet", "copy", here / f"{NAME}.img.zst", "--bmap", here / f"{NAME}.bmap", card],
+        ["bmaptool", "--quiet", "copy", image, "--bmap", here / f"{NAME}.bmap", card],
         check=True,
     )
     said = subprocess.run(["sfdisk", "--verify", card], check=True, capture_output=True, text=True)
