@@ -104,17 +104,12 @@ def build(version: str, overlay: Path | None = None) -> Path:
     """A whole image of another version by the same tool as the first; with `overlay`, files are put over its root. The
     bundle of it."""
     to = TREE / "build/test-image/built"
-    more = [] if overlay is None else ["--overlay", str(overlay)]
-    command = [
-        "tools/image",
-        "build",
-        "--version",
-        version,
-        "--bundle-only",
-        "--to",
-        str(to.relative_to(TREE)),
-        *more,
-    ]
+    command = ["tools/image", "bundle", "--version", version, "--to", str(to.relative_to(TREE))]
+    if overlay is not None:
+        inside = TREE / "build/test-image/overlay"  # the tool sees nothing outside the tree
+        shutil.rmtree(inside, ignore_errors=True)
+        shutil.copytree(overlay, inside)
+        command += ["--overlay", str(inside.relative_to(TREE))]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return to / f"platen-{version}-arm64.raucb"
