@@ -36,9 +36,15 @@ image: ## build/image: a card and its update bundle (ARCH=arm64; ARGS=--help)
 	@tools/image build --architecture $(or $(ARCH),arm64) $(ARGS)
 
 .PHONY: test-image
-test-image: ## the tests that build whole images
+test-image: ## build, boot, update, cut off and attack the image, in QEMU (ARGS="-k name")
 	@tools/setup test
-	PLATEN_MODULE=pytest tools/image -n 0 -p no:cacheprovider -m image tests/image $(ARGS)
+	PLATEN_MODULE=pytest tools/image -n 0 -p no:cacheprovider -m image tests/image
+	tools/docker run $(RUN) -m pytest -s -m "system and not long" $(ARGS) tests/system
+
+.PHONY: test-image-long
+test-image-long: ## the same for hours: every kind of bad update, seeded power cuts, half an hour of writes counted
+	@tools/setup test
+	tools/docker run $(RUN) -m pytest -s -m long $(ARGS) tests/system
 
 .PHONY: fuzz
 fuzz: ## ten million mutated inputs against every parser (EXECUTIONS=n)

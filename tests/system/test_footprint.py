@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory the box takes, and how much it writes to its card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system import measure
+from tests.system.box import Box, State
+from tests.system.lab import OFFICE, Lab
+
+PRINTERS = 50
+MEMORY_MIB, WRITTEN_MB = 200, 50
+HALF_AN_HOUR = 1800
+
+
+@pytest.fixture
+def fifty(box: Box, lab: Lab) -> Iterator[Box]:
+    """The box, after it has found fifty printers and read each."""
+    box.transition(State.READY)
+    names = [OFFICE[n % len(OFFICE)] for n in range(PRINTERS)]
+    addresses = set(lab.office(names))
+    lab.compose("restart", "-t", "0", "printers")
+    try:
+        box.control("collector", "platen.collector.Scan")
+        found = box.until(
+            lambda: known(box) >= PRINTERS and known(box), 400, "fifty printers are not found", 5
+        )
+        measure.show(f"{found} printers of {len(addresses)} known")
+        yield box
+    finally:
+        lab.office(OFFICE)
+        lab.compose("restart", "-t", "0", "printers")
+
+
+def known(box: Box) -> int:
+    return len(measure.first_readings(box))
+
+
+def test_memory_with_fifty_printers(fifty: Box) -> None:
+    fifty.page("/login")
+    for n in range(8):
+        fifty.page(f"/login?{n}")
+    most = max((measure.memory(fifty) for _ in range(5)), key=lambda m: m.used)
+    units = fifty.run("systemd-cgtop -b -n 1 --depth 4 -m 2>/dev/null | head -n 15", check=False)
+    measure.show(
+        f"{most.total:.0f} MiB in all - {most.available:.0f} available - {most.agent:.0f} of the tests' agent"
+        f" = {most.used:.0f} MiB in use with {PRINTERS} printers"
+    )
+    measure.show(units.replace("\n", "\n    "))
+    assert most.used <= MEMORY_MIB
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3 * HALF_AN_HOUR)
+def test_written_in_half_an_hour_of_work_and_one_of_rest(fifty: Box, lab: Lab) -> None:
+    work = _per_day(fifty, "normal work, 50 printers")
+    lab.compose("stop", "-t", "0", "printers")
+    try:
+        rest = _per_day(fifty, "no printer answers")
+    finally:
+        lab.compose("start", "printers")
+    assert max(work, rest) <= WRITTEN_MB
+
+
+def test_written_in_two_minutes_bounds_what_a_day_can_be(box: Box) -> None:
+    """A quick look for every run; the half hours are the measurement."""
+    box.transition(State.READY)
+    assert _per_day(box, "two minutes", 120) <= 4 * WRITTEN_MB
+
+
+def _per_day(box: Box, what: str, seconds: float = HALF_AN_HOUR) -> float:
+    before, began = measure.written(box), time.monotonic()
+    time.sleep(seconds)
+    octets, took = measure.written(box) - before, time.monotonic() - began
+    day = octets / 1e6 * 86_400 / took
+    measure.show(
+        f"{what}: {octets / 1e6:.3f} MB in {took:.0f} s x 86400 s / {took:.0f} s = {day:.1f} MB a day"
+    )
+    return day
