@@ -71,7 +71,7 @@ SLOT=$(arg rauc.slot)
 TRIAL=$(arg platen.trial)
 SEEN=$(arg platen.seen)
 NAME=$(arg platen.root)
-modprobe -a dm_verity erofs ext4 2> /dev/null
+modprobe -a dm_verity ext4 2> /dev/null
 
 ROOT=$(wait_for "$NAME") || { say "the disk does not appear"; restart; }
 
@@ -95,7 +95,7 @@ if [ "${SEEN:-0}" -ge 3 ] && [ "$TRIAL" != 1 ]; then
 fi
 open_root panic_on_corruption || bad "the root cannot be opened"
 # The first block decides about the file system; with panic_on_corruption a bad one would only restart us.
-mount -t erofs -o ro /dev/dm-0 /sysroot 2> /dev/null || mount -t ext4 -o ro /dev/dm-0 /sysroot || bad "the root cannot be mounted"
+mount -t ext4 -o ro /dev/dm-0 /sysroot || bad "the root cannot be mounted"
 [ -x /sysroot/usr/lib/systemd/systemd ] || bad "the root holds no system"
 
 # The machine's id lives on the data partition, and on a first boot nowhere yet.
