@@ -72,7 +72,9 @@ def test_an_update_is_streamed_to_the_other_slot_and_confirmed(
     confirmed = time.monotonic() - began
     octets = sum(line["octets"] for line in lab.served(f"/plain/{next_version.name}"))
     size = next_version.stat().st_size
-    readings = box.until(lambda: measure.first_readings(box), 120, "no printer is read")  # written once a minute
+    readings = box.until(
+        lambda: measure.first_readings(box), 120, "no printer is read"
+    )  # written once a minute
     first = min(readings.values())
     measure.show(f"{before['version']} to {box.version()}: installed and restarted in {took:.0f} s")
     measure.show(f"confirmed {confirmed:.0f} s after it was ready")
