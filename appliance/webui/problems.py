@@ -155,12 +155,16 @@ def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
     """A finding of a check, with the page where something can be done about it."""
     fields = dict(result.fields)
     if (
-        "reason" in fields
+        result.key.startswith("portal.")
+        and "reason" in fields
         and isinstance(facts.uplink, UplinkStatus)
         and (error := facts.uplink.error) is not None
     ):
         story = errors.tell_error(t, PlatenError(error.sentence, hint=error.hint, code=error.code))
         fields["reason"] = story.happened.rstrip(".")
+    # What was written in both languages where it was found.
+    for key in [k for k in fields if k.endswith(f"_{t.language}")]:
+        fields[key.removesuffix(f"_{t.language}")] = fields[key]
     text = t.gettext(result.sentence).format(**fields)
     more = t.gettext(result.action) if result.action else ""
     if result.key == "portal.paused":
@@ -275,6 +279,8 @@ _SHORT = {
     "network.none": N_("No address on the network"),
     "clock.unsynchronised": N_("Connected; the clock is not set"),
     "collector.dead": N_("Printers are not being read"),
+    "installer.mistakes": N_("platen.toml on the card has mistakes"),
+    "installer.partly": N_("platen.toml on the card has mistakes"),
     "disk.memory": N_("The memory card cannot be used"),
     "disk.low": N_("Storage is running out"),
     "disk.full": N_("Storage is full"),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.health import look
 from appliance.host.identity import Identity, load_or_create
 from appliance.host.paths import Paths
 from appliance.model import personalisation
@@ -275,7 +275,12 @@ def test_a_mistake_keeps_what_was_in_force(box: Box) -> None:
     text = (box.firmware.folder / "platen-errors.txt").read_text("utf-8-sig")
     assert "Line 3, column 1, network.gatway: Did you mean gateway?" in text
     assert "settings it had before" in text
-    assert json.loads((box.run / "platen" / "provision.json").read_text())["problems"]
+    card = look.card(box.run / "platen")
+    assert card is not None
+    assert (card.using, [(m.line, m.key) for m in card.problems]) == (
+        "kept",
+        [(1, "network.gateway"), (3, "network.gatway")],
+    )
     write(box, GOOD)
     start(box)
     assert not (box.firmware.folder / "platen-errors.txt").exists()
