@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
 
 from appliance.health import look
 from appliance.host.identity import Identity, load_or_create
@@ -224,6 +225,49 @@ def test_nothing_secret_is_logged(box: Box, caplog: pytest.LogCaptureFixture) ->
     start(box)
     assert caplog.text
     assert not any(s.decode() in caplog.text for s in (*SECRETS, b"geheim123"))
+
+
+def test_update_servers_may_be_certified_by_the_dealer_too(box: Box, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(pair("root")[0].rstrip())
+    box = msgspec.structs.replace(box, roots=roots)
+    trust = box.run / "platen-trust" / "ca.pem"
+    start(box)
+    assert not trust.exists(), "the system's own file holds"
+    personalise(box)
+    for _ in range(2):  # the second start finds it on the data partition only
+        start(box)
+        found = x509.load_pem_x509_certificates(trust.read_bytes())
+        assert [c.subject.rfc4514_string() for c in found] == ["CN=root", "CN=ca"]
+        trust.unlink()
+    start(box)
+    (box.places.paths.keys / "ca.crt").unlink()
+    start(box)
+    assert not trust.exists(), "a factory reset took the dealer away"
+
+
+def test_other_users_can_read_what_is_made_for_them(box: Box, tmp_path: Path) -> None:
+    """networkd, timesyncd and RAUC's downloads have users of their own, and we start with a tight umask."""
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(pair("root")[0])
+    personalise(box)
+    write(box, GOOD + b"[time]\nntp = '10.0.0.1'\n")
+    before = os.umask(0o077)
+    try:
+        start(msgspec.structs.replace(box, roots=roots))
+    finally:
+        os.umask(before)
+    for path in (
+        box.network / "10-platen-wired.network",
+        box.run / "systemd/timesyncd.conf.d/50-platen.conf",
+        box.run / "platen-trust/ca.pem",
+        box.run / "platen/provision.json",
+    ):
+        assert path.stat().st_mode & 0o444 == 0o444, path
+        folder = path.parent
+        while folder != box.run.parent:
+            assert folder.stat().st_mode & 0o555 == 0o555, folder
+            folder = folder.parent
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
