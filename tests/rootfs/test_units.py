@@ -73,6 +73,8 @@ def test_what_starts(tree: Path) -> None:
             "platen-factory-reset-request.path",
             "platen-reboot.path",
             "platen-provision.service",
+            "platen-ports.service",
+            "platen-ports.path",
             "platen-collector.service",
             "platen-uplink.service",
             "platen-webui.service",

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.host import control, software
+from appliance.host import control, ports, software
 from appliance.host.paths import Paths
 from appliance.host.systemd1 import Unit
 from appliance.model.errors import Fault, PlatenError
@@ -121,6 +121,33 @@ async def refusal(box: Box, method: str = "Install", **parameters: Any) -> str:
     with pytest.raises(PlatenError) as error:
         await box.ask(method, **parameters)
     return error.value.code
+
+
+async def test_a_server_on_another_port_is_let_through_while_it_is_needed(
+    box: Box, replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, wishes = tmp_path / "opened", []
+    opened.write_text("update \n")
+    monkeypatch.setattr(ports, "OPENED", opened)
+
+    async def root() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(FileNotFoundError):
+                said = box.places.paths.ports("update").read_text().strip()
+                if wishes[-1:] != [(said, len(replay.sources))]:
+                    wishes.append((said, len(replay.sources)))
+                opened.write_text(f"update {said}\n")
+
+    granting = asyncio.create_task(root())
+    box.start()
+    replay.hold.clear()
+    await box.ask("Install", source="https://updates.example:8443/x.raucb")
+    replay.hold.set()
+    await box.until(lambda s: s["operation"] == "restart-due")
+    granting.cancel()
+    assert wishes[0] == ("8443", 0), "before RAUC asks the server"
+    assert wishes[-1] == ("", 2)
 
 
 async def test_a_file_is_installed_and_removed(box: Box, replay: Replay) -> None:
