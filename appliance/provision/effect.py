@@ -17,7 +17,7 @@ WIRELESS = "wl*"
 class File(msgspec.Struct, frozen=True):
     """`group`: readable for the services' group. Others may read what holds no secret."""
 
-    text: str
+    text: str | bytes
     mode: int = 0o644
     group: bool = False
 

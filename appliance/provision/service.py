@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from appliance.host.identity import load_or_create
-from appliance.model import codes
+from appliance.model import brand, codes
 from appliance.model import personalisation as pack
 from appliance.model.errors import PlatenError
 from appliance.provision import document, effect, files, installer, personal, words
@@ -137,6 +137,7 @@ def _in_force(box: Box, wanted: Installer) -> None:
     for name, file in effect.run_files(wanted).items():
         _put(box, box.run / name, file)
     _trust(box)
+    _brand(box)
     with _going_on("The box has no name"):
         paths = box.places.paths
         files.make_directory(paths.identity, 0o2750, box.places.shared)
@@ -159,6 +160,13 @@ def _trust(box: Box) -> None:
     _put(box, box.run / "platen-trust" / "ca.pem", effect.File(text))
 
 
+def _brand(box: Box) -> None:
+    """The dealer's brand for the page, which has no way to the data partition."""
+    for name, most in brand.MOST.items():
+        data = files.read(box.places.brand / name, most) or b""
+        _put(box, box.run / "platen-brand" / name, effect.File(data))
+
+
 def _shared(box: Box, folder: Path) -> None:
     """The identity that this start made is for the services to read."""
     owner = box.places.shared
@@ -175,7 +183,8 @@ def _put(box: Box, path: Path, file: effect.File) -> None:
             return
         _folder(path.parent)
         owner = box.places.shared if file.group else None
-        files.write(path, file.text.encode(), file.mode, owner, temporary=True)
+        octets = file.text if isinstance(file.text, bytes) else file.text.encode()
+        files.write(path, octets, file.mode, owner, temporary=True)
 
 
 def _folder(path: Path) -> None:

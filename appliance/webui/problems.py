@@ -28,13 +28,14 @@ class Action(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something a person should know or do. "bad" stops something, "note" will."""
+    """Something a person should know or do. "bad" stops something, "note" will. `dealer`: only they can mend it."""
 
     state: State
     code: str
     text: str
     more: str = ""
     action: Action | None = None
+    dealer: bool = False
 
 
 class Light(msgspec.Struct, frozen=True):
@@ -179,7 +180,8 @@ def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
         action = Action(t.gettext("Settings"), "/settings#store")
     else:
         action = Action(t.gettext("Look again"), "/")
-    return Problem("bad" if result.state == "critical" else "note", result.key, text, more, action)
+    state: State = "bad" if result.state == "critical" else "note"
+    return Problem(state, result.key, text, more, action, dealer=result.who_fixes == "dealer")
 
 
 def _reported(t: Locale, facts: Facts) -> list[Problem]:

@@ -246,6 +246,23 @@ def test_update_servers_may_be_certified_by_the_dealer_too(box: Box, tmp_path: P
     assert not trust.exists(), "a factory reset took the dealer away"
 
 
+def test_the_page_gets_the_dealers_brand(box: Box) -> None:
+    start(box)
+    shown = box.run / "platen-brand"
+    assert not shown.exists() or not list(shown.iterdir())
+    png = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    personalise(box)
+    start(box)
+    assert (shown / "logo.svg").read_bytes() == SVG
+    assert (shown / "brand.toml").stat().st_mode & 0o777 == 0o644
+    assert shown.stat().st_mode & 0o777 == 0o755
+    (box.places.brand / "logo.png").write_bytes(png)
+    (box.places.brand / "logo.svg").unlink()
+    start(box)
+    assert (shown / "logo.png").read_bytes() == png
+    assert not (shown / "logo.svg").exists()
+
+
 def test_other_users_can_read_what_is_made_for_them(box: Box, tmp_path: Path) -> None:
     """networkd, timesyncd and RAUC's downloads have users of their own, and we start with a tight umask."""
     roots = tmp_path / "roots.pem"
