@@ -48,6 +48,18 @@ def build(
         run("systemd-sysusers", f"--root={to}")
         run("systemctl", f"--root={to}", "preset-all")
         byte_code(lib / "appliance", f"/{LIB}/appliance")
+    catalog(to)
+
+
+def catalog(to: Path) -> None:
+    """What `journalctl -x` looks messages up in, made here once instead of on every start of every box: there its
+    place is on the data partition, and tmpfiles.d links it to this one, under dm-verity."""
+    made = to / "var/lib/systemd/catalog"
+    run("journalctl", f"--root={to}", "--update-catalog")
+    shutil.move(made / "database", to / LIB / "catalog")
+    made.rmdir()
+    made.parent.rmdir()
+    made.parent.parent.rmdir()
 
 
 def _release(to: Path, version: str, epoch: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from appliance.host import clock, ports
+from appliance.host.journal import Message, message
 from appliance.host.rauc import Bundle, Installer, Progress
 from appliance.model.errors import InstallFailed, NothingToDo, PlatenError, UpdateBusy
 from appliance.update import look, policy, state, version
@@ -64,7 +65,12 @@ class Work:
                 if attempt is not None:
                     await self.take_back(attempt)
             else:
-                log.info("version %s is installed from %s; it runs after a restart", bundle.version, origin)
+                log.info(
+                    "version %s is installed from %s; it runs after a restart",
+                    bundle.version,
+                    origin,
+                    extra=message(Message.UPDATE_INSTALLED, PLATEN_VERSION=bundle.version),
+                )
         except asyncio.CancelledError:
             self._failed(
                 InstallFailed("It was cancelled", code="install-cancelled", hint=""), bundle, checked

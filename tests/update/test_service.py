@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from appliance.host import control, ports, software
+from appliance.host.journal import Message
 from appliance.host.paths import Paths
 from appliance.host.systemd1 import Unit
 from appliance.model.errors import Fault, PlatenError
@@ -465,6 +466,39 @@ def on_trial(box: Box, replay: Replay, **changes: Any) -> None:
     replay.booted = "B"
     replay.environment.set(BOOT_ORDER="B A", BOOT_B_LEFT="2")
     box.journal.change(lambda s: state.begin(s, attempt(**changes)))
+
+
+def sent(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
+    """Messages that the catalogue explains, with the version each is about."""
+    return {
+        r.__dict__["MESSAGE_ID"]: r.__dict__["PLATEN_VERSION"]
+        for r in caplog.records
+        if "MESSAGE_ID" in r.__dict__
+    }
+
+
+async def test_what_became_of_an_update_is_in_the_journal_by_id(
+    box: Box, replay: Replay, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    box.start()
+    await box.ask("Install", source=box.spool())
+    await box.until(lambda s: s["operation"] == "restart-due")
+    assert sent(caplog) == {Message.UPDATE_INSTALLED: "1.5.0"}
+    caplog.clear()
+    on_trial(box, replay)
+    assert await gate(box).run() is True
+    assert sent(caplog) == {Message.UPDATE_CONFIRMED: "1.5.0"}
+    caplog.clear()
+    box.journal.change(lambda s: state.begin(s, attempt(stage="trial", cause="gate-page")))
+    box.boots("A")
+    replay.environment.set(BOOT_ORDER="A", BOOT_B_LEFT="0")
+    await gate(box).run()
+    assert sent(caplog) == {Message.UPDATE_TAKEN_BACK: "1.5.0"}
+    assert caplog.records[0].__dict__["PLATEN_CAUSE"] == "gate-page"
+    caplog.clear()
+    await gate(box).run()
+    assert sent(caplog) == {}, "told once"
 
 
 async def test_the_gate_confirms(box: Box, replay: Replay, services: Services) -> None:
