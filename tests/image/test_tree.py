@@ -10,7 +10,28 @@ from pathlib import Path
 import pytest
 
 from appliance.host.journal import Message
+from appliance.host.paths import Paths
+from appliance.update import look
+from appliance.update.look import Places
 from image import tree
+
+
+@pytest.mark.parametrize("floor", [None, "1.3.0"])
+def test_the_release_says_until_when_and_down_to_where(tmp_path: Path, floor: str | None) -> None:
+    """As the update service reads it."""
+    path = tmp_path / "usr/lib/os-release"
+    path.parent.mkdir(parents=True)
+    path.write_text('NAME="Debian GNU/Linux"\nVERSION_ID="13"\nDEBIAN_VERSION_FULL=13.2\n')
+    tree.release(tmp_path, "1.4.0", 1_795_000_000, floor)
+    found = look.os_release(Places(paths=Paths(tmp_path, tmp_path), os_release=path))
+    assert found["SUPPORT_END"] == "2031-11-18"
+    assert found.get("PLATEN_FLOOR") == floor
+    assert found["IMAGE_VERSION"] == "1.4.0"
+    assert (path.parent / "clock-epoch").read_text() == "1795000000\n"
+
+
+def test_support_ends_on_a_day_that_exists() -> None:
+    assert tree.support_end(1_835_438_400) == "2033-02-28"  # made on 29 February 2028
 
 
 @pytest.mark.skipif(shutil.which("journalctl") is None, reason="needs systemd: run it in the Debian 13 root")
