@@ -60,6 +60,12 @@ def test_a_service_is_watched_bounded_and_started_again(unit: str) -> None:
     assert re.search(r"^User=platen-", text, re.M)
 
 
+@pytest.mark.parametrize("unit", ["platen-uplink.service", "platen-update.service"])
+def test_who_wishes_for_ports_comes_after_who_grants_them(unit: str) -> None:
+    after = re.findall(r"^After=(.*)$", (UNITS / unit).read_text(), re.M)
+    assert "platen-ports.service" in " ".join(after).split()
+
+
 def test_what_starts(tree: Path) -> None:
     """The preset names all of it; nothing that Debian brings along joins in."""
     links = {p for p in (tree / "etc/systemd/system").glob("*.*/*") if p.is_symlink()}
