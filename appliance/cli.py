@@ -67,6 +67,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
                 platen discover 192.168.1.0/24      which printers are there
                 platen query 192.168.1.20           everything one printer says of itself
                 platen run                          the whole box on this machine
+                platen update                       which software a box runs, and what waits
                 """,
             more="'platen COMMAND --help' describes each command, with examples.",
         ),

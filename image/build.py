@@ -191,7 +191,16 @@ def slot_images(
     at = work / "tree"
     # In the image they need no version in their names.
     named = {n if n == "licences.txt" else f"sbom.{n}": text for n, text in documents.items()}
-    tree.build(debian, prepared_site(options), signing, named, options.version, options.epoch, at)
+    tree.build(
+        debian,
+        prepared_site(options),
+        signing,
+        named,
+        options.version,
+        options.epoch,
+        at,
+        floor=options.floor,
+    )
     if options.overlay is not None:
         shutil.copytree(options.overlay, at, symlinks=True, dirs_exist_ok=True)
     with step("making the root and its hash tree"):

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.model.errors import CardError
+from image import layout
 from image.fat import SECTOR, Fat
-
-NAMES = ("firmware", "env", "boot_a", "root_a", "boot_b", "root_b")
-"""The GPT's partition names by which a card is known to be ours."""
 
 _PACKED = {b"\x28\xb5\x2f\xfd": "zstd -d", b"\xfd7zX": "xz -d", b"\x1f\x8b": "gunzip", b"PK\x03\x04": "unzip"}
 _MOST_ENTRIES = 256
@@ -95,7 +93,7 @@ def firmware(file: BinaryIO) -> int:
         if any(entry[:16]):
             name = entry[56:128].decode("utf-16-le", "replace").partition("\0")[0]
             found.setdefault(name, struct.unpack_from("<Q", entry, 32)[0] * SECTOR)
-    missing = [n for n in NAMES if n not in found]
+    missing = [n for n in layout.BY_NAME if n not in found]
     if missing:
         raise CardError(f"This is no Platen image: it has no partition {missing[0]}")
     return found["firmware"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import ssl
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from appliance.model.errors import BrandError, CardError, PersonalisationError
 from image import card
 from image.fat import Fat
 
+_ZEROS = bytes(128 * 1024)
 NAMES = (pack.BOX, pack.CA, pack.CERTIFICATE, pack.KEY, pack.DONE)
 
 
@@ -146,6 +146,17 @@ def write(path: Path, what: Content, *, force: bool = False) -> None:
             fat.write(f"{pack.FOLDER}/{name}", what.files[name])
 
 
+def _copy(image: Path, to: Path) -> None:
+    """Sparse: most of an image is the slot that is still empty, and there may be hundreds of copies."""
+    with image.open("rb") as source, to.open("wb") as target:
+        while block := source.read(len(_ZEROS)):
+            if block != _ZEROS[: len(block)]:
+                target.write(block)
+            else:
+                target.seek(len(block), os.SEEK_CUR)
+        target.truncate(target.tell())
+
+
 def copy(image: Path, out: Path, what: Content, *, force: bool = False) -> None:
     """A personalised copy; `out` is there whole or not at all."""
     if out.exists() and not force:
@@ -155,7 +166,7 @@ def copy(image: Path, out: Path, what: Content, *, force: bool = False) -> None:
         # Nobody else's to read: it holds the codes.
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         part.chmod(0o600)
-        shutil.copyfile(image, part)
+        _copy(image, part)
         write(part, what, force=True)
         part.replace(out)
     except OSError as e:

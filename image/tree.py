@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from image.run import run
 
 ROOT = Path(__file__).parent.parent
 LIB = "usr/lib/platen"
+SUPPORT_YEARS = 5
+"""From the commit on. What the EU's Cyber Resilience Act asks for at least, and Debian 13 with its LTS has."""
 
 _LAUNCHER = """\
 #!/bin/sh
@@ -22,9 +25,18 @@ exec /usr/bin/python3 -c 'import sys; from appliance.cli import main; sys.exit(m
 
 
 def build(
-    base: Path, site: Path, keys: Path, documents: Mapping[str, str], version: str, epoch: int, to: Path
+    base: Path,
+    site: Path,
+    keys: Path,
+    documents: Mapping[str, str],
+    version: str,
+    epoch: int,
+    to: Path,
+    *,
+    floor: str | None = None,
 ) -> None:
-    """`to` becomes the tree of the root slot. `documents` go to /usr/share/platen, for the page to show."""
+    """`to` becomes the tree of the root slot. `documents` go to /usr/share/platen, for the page to show. `floor`: the
+    oldest version that may follow this one."""
     with step("copying the base"):
         run("cp", "-a", "--reflink=auto", f"{base}/root", to)
     lib = to / LIB
@@ -43,14 +55,33 @@ def build(
         (to / "usr/share/platen").mkdir(exist_ok=True)
         for name, text in documents.items():
             (to / "usr/share/platen" / name).write_text(text)
-    _release(to, version, epoch)
+    release(to, version, epoch, floor)
     with step("making users, presets and byte code"):
         run("systemd-sysusers", f"--root={to}")
         run("systemctl", f"--root={to}", "preset-all")
         byte_code(lib / "appliance", f"/{LIB}/appliance")
+    catalog(to)
 
 
-def _release(to: Path, version: str, epoch: int) -> None:
+def catalog(to: Path) -> None:
+    """What `journalctl -x` looks messages up in, made here once instead of on every start of every box: there its
+    place is on the data partition, and tmpfiles.d links it to this one, under dm-verity."""
+    made = to / "var/lib/systemd/catalog"
+    run("journalctl", f"--root={to}", "--update-catalog")
+    shutil.move(made / "database", to / LIB / "catalog")
+    made.rmdir()
+    made.parent.rmdir()
+    made.parent.parent.rmdir()
+
+
+def support_end(epoch: int) -> str:
+    """The day on which security updates for what was made then end."""
+    made = datetime.datetime.fromtimestamp(epoch, datetime.UTC).date()
+    day = min(made.day, 28)  # 29 February has no anniversary
+    return made.replace(year=made.year + SUPPORT_YEARS, day=day).isoformat()
+
+
+def release(to: Path, version: str, epoch: int, floor: str | None) -> None:
     """os-release(5), and systemd's lower bound for the clock."""
     path = to / "usr/lib/os-release"
     debian = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
@@ -65,6 +96,9 @@ def _release(to: Path, version: str, epoch: int) -> None:
         "DEBIAN_VERSION": debian["DEBIAN_VERSION_FULL"]
         if "DEBIAN_VERSION_FULL" in debian
         else debian["VERSION_ID"],
+        "SUPPORT_END": support_end(epoch),
     }
+    if floor is not None:
+        ours["PLATEN_FLOOR"] = floor
     path.write_text("".join(f"{key}={value}\n" for key, value in ours.items()))
     (to / "usr/lib/clock-epoch").write_text(f"{epoch}\n")

@@ -60,11 +60,29 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     memory: bool = False
 
 
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """One of platen.toml's, in both languages."""
+
+    line: int
+    key: str = ""
+    en: str
+    de: str
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What this start made of the files of dealer and installer. `using`: what the network is configured by;
+    `personalisation`: why the dealer's were refused, "CODE: sentence. Hint."."""
+
+    using: Literal["file", "kept", "automatic"]
+    problems: list[Mistake] = []
+    personalisation: str = ""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """`collector` and `uplink`: their Status, by status(); None when they did not answer. `addresses`: the
     box's own, without loopback. `database_error`: what opening or reading it raised. `last_commit`: when it
     was last written (RFC 3339). `poll_s`: the setting poll.status_s. `readings` by printer id. `software`:
-    what the update service last said; None where there is none."""
+    what the update service last said; None where there is none. `card`: None where there is no card."""
 
     now: Stamp
     addresses: list[str] | None = None
@@ -77,6 +95,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     printers: list[Printer] = []
     readings: dict[str, Reading] = {}
     software: Software | None = None
+    card: Card | None = None
 
     def age_s(self, moment: str | None) -> float | None:
         """Seconds from `moment` to now, 0 where it lies ahead (a clock was set back); None where it is no

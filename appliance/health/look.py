@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.health.facts import Disk
+from appliance.health.facts import Card, Disk
 from appliance.model.reading import Reading
 from appliance.store import printers, readings, settings
 from appliance.store.database import Connection
@@ -62,3 +62,15 @@ def disk(folder: Path) -> Disk | None:
     except OSError:
         memory = False
     return Disk(free_mb=free, total_mb=total, memory=memory)
+
+
+_CARD_MOST = 64 * 1024
+
+
+def card(run: Path) -> Card | None:
+    """What provision said at this start, in the run directory `run`; None where it said nothing."""
+    try:
+        with open(run / "provision.json", "rb") as file:
+            return msgspec.json.decode(file.read(_CARD_MOST), type=Card)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import DBusError, InterfaceNotFoundError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
@@ -30,6 +30,11 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 Listener = Callable[[str, list[Any]], None]
 """Gets the signal's member and its arguments."""
+
+
+def texts(values: Mapping[str, str]) -> dict[str, Variant]:
+    """An a{sv} argument of texts."""
+    return {name: Variant("s", value) for name, value in values.items()}
 
 
 class Bus:

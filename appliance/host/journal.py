@@ -20,6 +20,9 @@ class Message(enum.StrEnum):
     DATABASE_WORKS = "f00cbb3fa8be4723bda487244bb82cac"
     PORTAL_REFUSES = "9e2b2fa4993f47c4a7b6a35630a5e355"
     FACTORY_RESET = "d6eadf55572842ea868f5bda0b5bcbec"
+    UPDATE_INSTALLED = "994b632b4128447cab671db7bede80c3"
+    UPDATE_CONFIRMED = "e540000f3ca842a184669e8104cca8e2"
+    UPDATE_TAKEN_BACK = "d67ffacf9974418a9bd3253410ea9a44"
 
 
 def message(id: Message, **fields: str) -> dict[str, str]:

@@ -66,6 +66,10 @@ class Paths(msgspec.Struct, frozen=True):
     def socket(self, service: str) -> Path:
         return self.run / f"{service}.sock"
 
+    def ports(self, service: str) -> Path:
+        """The ports that a service wishes to reach beyond the usual ones (host.ports)."""
+        return self.run / f"{service}.ports"
+
     def make(self) -> None:
         """Create what is missing, for this user only; what exists (systemd's directories) keeps its mode.
         UsageError where that cannot be."""

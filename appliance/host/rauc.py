@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from appliance.host.bus import Bus
+from appliance.host.bus import Bus, texts
 from appliance.model.errors import (
     BundleBroken,
     BundleForeign,
@@ -82,10 +83,12 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Installer:
-    """RAUC's service."""
+    """RAUC's service. `trust`: a PEM file of the authorities that a download server may be certified by, instead of
+    the system's; while there is no such file, the system's hold. RAUC's downloading user has to be able to read it."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, trust: Path | None = None) -> None:
         self._bus = bus
+        self._trust = trust
         self._finished: asyncio.Future[int] | None = None
         self._progress: Callable[[Progress], None] | None = None
         self._listening = False
@@ -100,7 +103,9 @@ class Installer:
 
     async def inspect(self, source: str) -> Bundle:
         """The manifest of a file or address, its signature verified. UpdateError."""
-        answer = await self._call("InspectBundle", "sa{sv}", source, {}, timeout_s=INSPECT_S)
+        answer = await self._call(
+            "InspectBundle", "sa{sv}", source, self._options(source), timeout_s=INSPECT_S
+        )
         return bundle(answer[0])
 
     async def install(self, source: str, progress: Callable[[Progress], None]) -> None:
@@ -112,7 +117,7 @@ class Installer:
                 self._listening = True
                 await self._bus.listen("/", _INTERFACE, self._heard)
                 await self._bus.watch(_NAME, self._gone)
-            await self._call("InstallBundle", "sa{sv}", source, {})
+            await self._call("InstallBundle", "sa{sv}", source, self._options(source))
             async with asyncio.timeout(INSTALL_S):
                 result = await self._finished
         except TimeoutError:
@@ -139,6 +144,11 @@ class Installer:
     async def mark(self, state: str, slot: str) -> None:
         """`state` good or bad; `slot` booted, other, or a slot's name."""
         await self._call("Mark", "ss", state, slot)
+
+    def _options(self, source: str) -> dict[str, Any]:
+        if self._trust is None or not source.startswith("https:") or not self._trust.is_file():
+            return {}
+        return texts({"tls-ca": str(self._trust)})
 
     async def _properties(self) -> dict[str, Any]:
         return await self._bus.properties(_NAME, "/", _INTERFACE)

@@ -117,7 +117,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Six numbers that tell silence from trouble. `problems` counts what the box's own checks find wrong: network,
-    clock, printers, supplies, portal, certificate, database, disk, updates."""
+    clock, the card's files, printers, supplies, portal, certificate, database, disk, updates."""
 
     schema: str = HEARTBEAT
     box: str

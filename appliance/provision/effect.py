@@ -17,7 +17,7 @@ WIRELESS = "wl*"
 class File(msgspec.Struct, frozen=True):
     """`group`: readable for the services' group. Others may read what holds no secret."""
 
-    text: str
+    text: str | bytes
     mode: int = 0o644
     group: bool = False
 
@@ -89,6 +89,7 @@ def run_files(installer: Installer) -> dict[str, File]:
     return {
         "systemd/timesyncd.conf.d/50-platen.conf": File(f"{HEAD}[Time]\nNTP={ntp}\n" if ntp else ""),
         "platen/proxy.env": File(_proxy(installer.proxy) if installer.proxy else "", 0o640, group=True),
+        "platen/proxy.ports": File(f"{installer.proxy.port}\n" if installer.proxy else ""),
         "platen/wpa_supplicant.conf": File(_supplicant(installer.wifi) if installer.wifi else "", 0o600),
     }
 

@@ -18,7 +18,8 @@ from typing import Literal
 import msgspec
 
 from appliance.host.identity import load_or_create
-from appliance.model import codes
+from appliance.model import brand, codes
+from appliance.model import personalisation as pack
 from appliance.model.errors import PlatenError
 from appliance.provision import document, effect, files, installer, personal, words
 from appliance.provision.files import Firmware
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 FILE = "platen.toml"
 ERRORS = "platen-errors.txt"
 _KEPT_MOST = 256 * 1024
+_ROOTS_MOST = 1024 * 1024
 
 Using = Literal["file", "kept", "automatic"]
 
@@ -42,13 +44,15 @@ class LastGood(msgspec.Struct, frozen=True):
 
 
 class Box(msgspec.Struct, frozen=True):
-    """Where everything lies: the card's partition `firmware`, networkd's folder `network`, and /run."""
+    """Where everything lies: the card's partition `firmware`, networkd's folder `network`, /run, and the authorities
+    that the system trusts (`roots`)."""
 
     firmware: Firmware
     places: Places
     network: Path
     run: Path
     wifi: bool = False
+    roots: Path = Path("/etc/ssl/certs/ca-certificates.crt")
 
     @property
     def last_good(self) -> Path:
@@ -123,7 +127,7 @@ def _last_good(box: Box) -> LastGood | None:
 
 
 def _in_force(box: Box, wanted: Installer) -> None:
-    box.network.mkdir(parents=True, exist_ok=True)
+    _folder(box.network)
     wanted_files = effect.network_files(wanted)
     for old in [*box.network.glob("1?-platen-*")]:
         if old.name not in wanted_files:
@@ -132,6 +136,8 @@ def _in_force(box: Box, wanted: Installer) -> None:
         _put(box, box.network / name, file)
     for name, file in effect.run_files(wanted).items():
         _put(box, box.run / name, file)
+    _trust(box)
+    _brand(box)
     with _going_on("The box has no name"):
         paths = box.places.paths
         files.make_directory(paths.identity, 0o2750, box.places.shared)
@@ -141,6 +147,24 @@ def _in_force(box: Box, wanted: Installer) -> None:
         _put(box, box.run / "issue.d" / "50-platen.issue", effect.File(effect.issue(box_id, host)))
         if socket.gethostname() != host:
             socket.sethostname(host)
+
+
+def _trust(box: Box) -> None:
+    """Whom servers of updates may be certified by: whom the system trusts, and the dealer. RAUC takes one file, and
+    reads it as the user that downloads; without a dealer's authority the system's file holds."""
+    dealer = files.read(box.places.paths.keys / "ca.crt", pack.MOST[pack.CA])
+    roots = files.read(box.roots, _ROOTS_MOST) if dealer else None
+    text = ""
+    if dealer and roots:
+        text = "\n".join(part.decode("ascii", "ignore").strip() for part in (roots, dealer)) + "\n"
+    _put(box, box.run / "platen-trust" / "ca.pem", effect.File(text))
+
+
+def _brand(box: Box) -> None:
+    """The dealer's brand for the page, which has no way to the data partition."""
+    for name, most in brand.MOST.items():
+        data = files.read(box.places.brand / name, most) or b""
+        _put(box, box.run / "platen-brand" / name, effect.File(data))
 
 
 def _shared(box: Box, folder: Path) -> None:
@@ -157,9 +181,18 @@ def _put(box: Box, path: Path, file: effect.File) -> None:
         if not file.text:
             path.unlink(missing_ok=True)
             return
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _folder(path.parent)
         owner = box.places.shared if file.group else None
-        files.write(path, file.text.encode(), file.mode, owner, temporary=True)
+        octets = file.text if isinstance(file.text, bytes) else file.text.encode()
+        files.write(path, octets, file.mode, owner, temporary=True)
+
+
+def _folder(path: Path) -> None:
+    """For all to look into, whatever our umask: networkd, timesyncd and RAUC's downloads have users of their own."""
+    if not path.is_dir():
+        _folder(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _tell(box: Box, outcome: Outcome) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.host import files, notify, software, uboot
 from appliance.host.bus import Bus
+from appliance.host.journal import Message, message
 from appliance.host.rauc import Installer
 from appliance.model.errors import PlatenError
 from appliance.update import gate, look, state, summary
@@ -63,6 +64,11 @@ class Keeper:
                     now.rollback.kept,
                     now.rollback.cause,
                     now.rollback.sentence,
+                    extra=message(
+                        Message.UPDATE_TAKEN_BACK,
+                        PLATEN_VERSION=now.rollback.version,
+                        PLATEN_CAUSE=now.rollback.cause,
+                    ),
                 )
             kept = True
             if step == "gate":
@@ -114,7 +120,12 @@ class Keeper:
             log.warning("the version on trial could not be marked good: %s", e)
             return False
         now = self._journal.change(lambda s: state.confirmed(s, boot))
-        log.info("version %s is confirmed; the floor is %s", boot.version, now.floor or "not set")
+        log.info(
+            "version %s is confirmed; the floor is %s",
+            boot.version,
+            now.floor or "not set",
+            extra=message(Message.UPDATE_CONFIRMED, PLATEN_VERSION=boot.version),
+        )
         self._tell(msgspec.structs.replace(boot, trial=False), now)
         return True
 

@@ -36,13 +36,15 @@ ANSWER_S = 5.0
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where things lie; tests put them elsewhere. `folder`: this service's own, with `spool` in it. `restart`: what
-    platen-reboot.path waits for."""
+    platen-reboot.path waits for. `trust`: whom download servers may be certified by, where the dealer has an authority
+    of its own; provision writes it."""
 
     paths: Paths
     folder: Path = Path("/var/lib/platen-update")
     restart: Path = Path("/run/platen-update/restart")
     cmdline: Path = Path("/proc/cmdline")
     os_release: Path = Path("/usr/lib/os-release")
+    trust: Path = Path("/run/platen-trust/ca.pem")
     page: tuple[str, int] = ("127.0.0.1", 80)
     units: tuple[str, ...] = UNITS
 

@@ -361,7 +361,7 @@ class Update:
     async def _rauc(self) -> Installer:
         if self._installer is None:
             self._bus = await Bus.open(self._address)
-            self._installer = Installer(self._bus)
+            self._installer = Installer(self._bus, self._places.trust)
         return self._installer
 
     def _show(self, operation: str, percent: int | None, text: str) -> None:

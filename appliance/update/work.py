@@ -7,8 +7,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from appliance.host import clock
+from appliance.host import clock, ports
+from appliance.host.journal import Message, message
 from appliance.host.rauc import Bundle, Installer, Progress
 from appliance.model.errors import InstallFailed, NothingToDo, PlatenError, UpdateBusy
 from appliance.update import look, policy, state, version
@@ -63,7 +65,12 @@ class Work:
                 if attempt is not None:
                     await self.take_back(attempt)
             else:
-                log.info("version %s is installed from %s; it runs after a restart", bundle.version, origin)
+                log.info(
+                    "version %s is installed from %s; it runs after a restart",
+                    bundle.version,
+                    origin,
+                    extra=message(Message.UPDATE_INSTALLED, PLATEN_VERSION=bundle.version),
+                )
         except asyncio.CancelledError:
             self._failed(
                 InstallFailed("It was cancelled", code="install-cancelled", hint=""), bundle, checked
@@ -77,6 +84,7 @@ class Work:
         finally:
             self.cancelled = False
             self._spool.remove(source)
+            await self._reach(None)
             self._show("idle", None, "")
 
     async def _checked(self, source: str, *, downgrade: bool, again: bool) -> Bundle:
@@ -85,6 +93,7 @@ class Work:
         installer = await self._rauc()
         if await installer.busy():
             raise UpdateBusy("Something is being installed already, by hand")
+        await self._reach(source)
         bundle = await installer.inspect(source)
         box = policy.Box(
             compatible=await installer.compatible(),
@@ -94,6 +103,15 @@ class Work:
         )
         policy.judge(bundle, box, downgrade=downgrade, again=again)
         return bundle
+
+    async def _reach(self, source: str | None) -> None:
+        """Have the firewall let RAUC through to the address; no further than usual without one."""
+        port = urlsplit(source).port if source is not None and not self._spool.holds(source) else None
+        try:
+            if not await ports.want(self._places.paths, "update", None if port == 443 else port):
+                log.warning("the firewall did not open port %s", port)
+        except PlatenError as e:
+            log.warning("the firewall could not be asked for port %s: %s", port, e)
 
     async def _write(self, source: str, bundle: Bundle) -> None:
         installer = await self._rauc()

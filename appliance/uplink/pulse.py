@@ -47,6 +47,7 @@ async def heartbeat(box: str, paths: Paths, worker: Worker, uplink: dict[str, An
             printers=known.printers,
             readings=known.readings,
             software=software.read(paths.software),
+            card=look.card(paths.run),
         )
     )
     asked = [p for p in known.printers if p.state != "paused"]

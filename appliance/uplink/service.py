@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
-from appliance.host import clock, control, journal, notify, software, users
+from appliance.host import clock, control, journal, notify, ports, software, users
 from appliance.host.identity import box_id
 from appliance.host.journal import Message
 from appliance.host.paths import Paths
@@ -224,6 +224,8 @@ class Uplink:
         except LinkError as error:
             self._machine.lost(generation, error, time.monotonic())
             return
+        if not await ports.want(self._paths, "uplink", _unusual(endpoint.port)):
+            log.warning("the firewall did not open port %d", endpoint.port)
         will = msgspec.structs.replace(self._state(online=False), delay_s=self._timing.will_delay_s)
 
         def before() -> None:
@@ -462,6 +464,11 @@ def _note_rows(
         for row in rows:
             ledger.sending(db, row, endpoint.topic(row.topic), f"{endpoint.host}:{endpoint.port}", now)
     return rows
+
+
+def _unusual(port: int) -> int | None:
+    """The port where it is not one that the firewall has open for us anyway."""
+    return None if port in (443, 8883) else port
 
 
 def _is_name(tenant: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m appliance.webui --state DIR --run DIR [--listen HOST:PORT] [--name NAME]...`"""
+"""`python -m appliance.webui --state DIR --run DIR [--listen HOST:PORT] [--name NAME]... [--brand DIR]`"""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ def main() -> int:
         "--listen", default="127.0.0.1:8631", metavar="HOST:PORT", help="unless systemd passes a socket"
     )
     parser.add_argument("--name", action="append", default=[], help="another name that the box is reached by")
+    parser.add_argument("--brand", type=Path, metavar="DIR", help="the dealer's name, logo and colours")
     options = parser.parse_args()
     journal.set_up("webui")
     from appliance.webui import service  # after the log is set up: aiohttp takes half a second on a small box
 
     try:
-        asyncio.run(service.main(Paths(options.state, options.run), options.listen, options.name))
+        paths = Paths(options.state, options.run)
+        asyncio.run(service.main(paths, options.listen, options.name, options.brand))
     except PlatenError as error:
         print(f"platen: {error}", file=sys.stderr)
         return error.exit_status

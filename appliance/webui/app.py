@@ -21,6 +21,7 @@ from appliance.host.identity import Identity
 from appliance.model.errors import PlatenError, PrinterError
 from appliance.store.worker import Worker
 from appliance.webui import auth, errors, guard, static
+from appliance.webui.brand import Brand
 from appliance.webui.i18n import LANGUAGES, Locale, negotiate
 from appliance.webui.live import Services
 from appliance.webui.render import Renderer
@@ -53,6 +54,7 @@ class Box(msgspec.Struct, frozen=True):
     doors: auth.Doors
     renderer: Renderer
     files: dict[str, static.File]
+    brand: Brand
     software: Path
     share: Path
     uploading: asyncio.Lock
@@ -95,6 +97,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **data: Any)
         box_id=box.identity.box_id,
         version=__version__,
         languages=LANGUAGES,
+        brand=box.brand,
         **data,
     )
     return web.Response(text=html, content_type="text/html", status=status)
@@ -240,6 +243,10 @@ async def _static(request: web.Request) -> web.StreamResponse:
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if packed:
         headers["Content-Encoding"] = "gzip"
+    charset = None if file.type == "image/png" else "utf-8"
     return web.Response(
-        body=file.packed if packed else file.body, content_type=file.type, charset="utf-8", headers=headers
+        body=file.packed if packed else file.body,
+        content_type=file.type,
+        charset=charset,
+        headers=headers,
     )

@@ -28,13 +28,14 @@ class Action(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something a person should know or do. "bad" stops something, "note" will."""
+    """Something a person should know or do. "bad" stops something, "note" will. `dealer`: only they can mend it."""
 
     state: State
     code: str
     text: str
     more: str = ""
     action: Action | None = None
+    dealer: bool = False
 
 
 class Light(msgspec.Struct, frozen=True):
@@ -155,12 +156,16 @@ def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
     """A finding of a check, with the page where something can be done about it."""
     fields = dict(result.fields)
     if (
-        "reason" in fields
+        result.key.startswith("portal.")
+        and "reason" in fields
         and isinstance(facts.uplink, UplinkStatus)
         and (error := facts.uplink.error) is not None
     ):
         story = errors.tell_error(t, PlatenError(error.sentence, hint=error.hint, code=error.code))
         fields["reason"] = story.happened.rstrip(".")
+    # What was written in both languages where it was found.
+    for key in [k for k in fields if k.endswith(f"_{t.language}")]:
+        fields[key.removesuffix(f"_{t.language}")] = fields[key]
     text = t.gettext(result.sentence).format(**fields)
     more = t.gettext(result.action) if result.action else ""
     if result.key == "portal.paused":
@@ -175,7 +180,8 @@ def _told(t: Locale, facts: Facts, result: health.Result) -> Problem:
         action = Action(t.gettext("Settings"), "/settings#store")
     else:
         action = Action(t.gettext("Look again"), "/")
-    return Problem("bad" if result.state == "critical" else "note", result.key, text, more, action)
+    state: State = "bad" if result.state == "critical" else "note"
+    return Problem(state, result.key, text, more, action, dealer=result.who_fixes == "dealer")
 
 
 def _reported(t: Locale, facts: Facts) -> list[Problem]:
@@ -275,6 +281,8 @@ _SHORT = {
     "network.none": N_("No address on the network"),
     "clock.unsynchronised": N_("Connected; the clock is not set"),
     "collector.dead": N_("Printers are not being read"),
+    "installer.mistakes": N_("platen.toml on the card has mistakes"),
+    "installer.partly": N_("platen.toml on the card has mistakes"),
     "disk.memory": N_("The memory card cannot be used"),
     "disk.low": N_("Storage is running out"),
     "disk.full": N_("Storage is full"),

@@ -18,7 +18,7 @@ from appliance.host import activation, identity, notify
 from appliance.host.paths import Paths
 from appliance.model.errors import UsageError
 from appliance.store.worker import Worker
-from appliance.webui import auth, guard, static
+from appliance.webui import auth, brand, guard, static
 from appliance.webui.app import Box, make_app
 from appliance.webui.live import Services
 from appliance.webui.pages import ROUTES
@@ -30,10 +30,12 @@ SHARE = Path("/usr/share/platen")
 log = logging.getLogger(__name__)
 
 
-def make_box(paths: Paths, names: Iterable[str] = ()) -> Box:
+def make_box(paths: Paths, names: Iterable[str] = (), brand_folder: Path | None = None) -> Box:
     """What the pages work with, on the state and run directories of `paths`."""
     worker = Worker(paths.database)
     files, hashed = static.load()
+    shown = brand.load(brand_folder)
+    static.add(files, hashed, shown.files)
     return Box(
         identity=identity.load_or_create(paths),
         database=paths.database,
@@ -46,6 +48,7 @@ def make_box(paths: Paths, names: Iterable[str] = ()) -> Box:
         doors=auth.Doors(worker),
         renderer=Renderer(hashed),
         files=files,
+        brand=shown,
     )
 
 
@@ -87,10 +90,10 @@ async def serve(box: Box, listening: Iterable[socket.socket]) -> web.AppRunner:
     return runner
 
 
-async def main(paths: Paths, listen: str, names: Iterable[str]) -> None:
+async def main(paths: Paths, listen: str, names: Iterable[str], brand_folder: Path | None = None) -> None:
     """Runs until SIGTERM or SIGINT."""
     paths.make()
-    box = make_box(paths, names)
+    box = make_box(paths, names, brand_folder)
     listening = sockets(listen)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,39 @@ async def box(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Page]:
     await page.set_up()
     yield page
     await close_page(page, runner)
+
+
+@pytest.fixture
+async def branded(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Callable[[str, str], Awaitable[Page]]]:
+    """Makes a box in use with a dealer's colours (accent, text), logo and telephone."""
+    opened = []
+
+    async def make(accent: str, text: str) -> Page:
+        folder = tmp_path / "brand"
+        folder.mkdir()
+        drawing = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 30 9"><path d="M0 0h30v9z"/></svg>'
+        (folder / "logo.svg").write_text(drawing)
+        (folder / "brand.toml").write_text(
+            'name = "Müller Bürotechnik"\n[support]\nphone = "+49 30 1234"\nmail = "hilfe@mueller.example"\n'
+            f'[colours]\naccent = "{accent}"\ntext = "{text}"\n'
+        )
+        paths = make_paths(tmp_path / "state", tmp_path_factory.mktemp("r"))
+        db = open_database(paths.database)
+        sample.fill(db, time.time())
+        db.close()
+        opened.append(await open_page(paths, brand=folder))
+        page = opened[-1][0]
+        await page.set_up()
+        (page.box.software.parent / "provision.json").write_text(
+            '{"using": "file", "personalisation": "bad-brand: No."}'
+        )
+        return page
+
+    yield make
+    for page, runner in opened:
+        await close_page(page, runner)
 
 
 @pytest.fixture

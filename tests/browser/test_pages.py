@@ -69,6 +69,36 @@ async def test_page(
     assert watch.strays == []
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (360, "light")])
+@pytest.mark.parametrize(
+    ("accent", "text"), [("#ffe600", "#000000"), ("#0a0a3c", "#ffffff"), ("#7a7a7a", "#000000")]
+)
+async def test_no_brand_makes_a_page_hard_to_read(
+    branded: Callable[..., Any],
+    tab: Callable[..., Any],
+    screenshots: Path,
+    width: int,
+    scheme: str,
+    accent: str,
+    text: str,
+):
+    box = await branded(accent, text)
+    for path, visitor in (("/", False), ("/printers", False), ("/settings", False), ("/login", True)):
+        page, watch = await tab(box, width=width, scheme=scheme, visitor=visitor)
+        await page.goto(box.url + path)
+        assert await fits(page)
+        assert await violations(page) == []
+        loaded = (
+            "[...document.images].every(i => i.complete && i.naturalWidth > 0) && document.images.length == 1"
+        )
+        assert await page.evaluate(loaded)
+        await page.screenshot(
+            path=screenshots / f"brand-{accent[1:]}-{width}-{scheme}{path.replace('/', '-')}.png"
+        )
+        assert watch.errors == []
+        assert watch.strays == []
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("name", PAGES)
 async def test_page_without_script(

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from appliance import health
-from appliance.health.facts import Certificate, Collector, Disk, Error, Facts, Uplink, status
+from appliance.health.facts import Card, Certificate, Collector, Disk, Error, Facts, Mistake, Uplink, status
 from appliance.model.clock import Stamp, rfc3339
 from appliance.model.messages import Rollback, Software
 from appliance.model.reading import PrinterFacts, Reading, Supply
@@ -81,6 +81,11 @@ def software(**changes: Any) -> Facts:
     return but(software=msgspec.structs.replace(SOFTWARE, **changes))
 
 
+def card(using: Any, personalisation: str = "", *, mistakes: int = 2) -> Facts:
+    mistake = Mistake(line=3, key="network.dns", en="{This} is no address.", de="{Das} ist keine Adresse.")
+    return but(card=Card(using=using, problems=[mistake] * mistakes, personalisation=personalisation))
+
+
 CASES: list[tuple[Facts, str, str]] = [
     (software(rollback=BACK, error="x: y"), "update.rolled_back", "software warning dealer"),
     (software(error="bundle-broken: It is broken"), "update.failed", "software warning you"),
@@ -91,6 +96,14 @@ CASES: list[tuple[Facts, str, str]] = [
     ),
     (software(trial=True, operation="trial"), "update.trial", "software ok nobody"),
     (software(), "update.ok", "software ok nobody"),
+    (card("kept"), "installer.mistakes", "network warning you"),
+    (card("automatic"), "installer.mistakes", "network warning you"),
+    (card("file"), "installer.partly", "network warning you"),
+    (
+        card("file", "already-personalised: The card is for PL-A. Reset it.", mistakes=0),
+        "personalisation.refused",
+        "portal warning dealer",
+    ),
     (but(addresses=None), "network.unknown", "network unknown nobody"),
     (but(addresses=[]), "network.none", "network critical you"),
     (
@@ -166,7 +179,7 @@ def test_finding(facts: Facts, key: str, what: str) -> None:
     results = health.run_all(facts)
     found = next(r for r in results if r.key == key)
     assert (found.light, found.state, found.who_fixes) == (light, state, who)
-    assert "{" not in found.text
+    assert "{" not in found.text.replace("{This}", "")
     assert health.lights(results)[found.light] == state
     if state in ("warning", "critical"):
         assert found in health.problems(results)

@@ -8,8 +8,8 @@ import uuid
 import zlib
 from pathlib import Path
 
-from image.card import NAMES
 from image.fat import Fat
+from image.layout import BY_NAME
 
 SECTOR = 512
 START = 2048
@@ -17,7 +17,7 @@ SECTORS = 96 * 2048
 """Of the firmware partition."""
 
 
-def gpt(names: tuple[str, ...] = NAMES) -> bytes:
+def gpt(names: tuple[str, ...] = tuple(BY_NAME)) -> bytes:
     """The first 34 sectors."""
     table = b""
     for number, name in enumerate(names):
@@ -48,7 +48,7 @@ def fat16(sectors: int = SECTORS, per_cluster: int = 4) -> bytes:
     )
 
 
-def make(path: Path, names: tuple[str, ...] = NAMES) -> Path:
+def make(path: Path, names: tuple[str, ...] = tuple(BY_NAME)) -> Path:
     with path.open("w+b") as file:
         file.write(gpt(names))
         file.seek(START * SECTOR)

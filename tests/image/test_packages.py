@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,15 @@ def test_the_lock_in_the_tree_is_whole() -> None:
     assert set(want.packages + want.boot_packages) <= set(names)
     assert not set(want.without) & set(names)
     assert packages.write_lock(locked) == packages.LOCK.read_text()
+
+
+def test_the_boards_wifi_keeps_its_firmware() -> None:
+    """Debian's files for the Pi 3, 3 B+, 4, 5 and Zero 2 W are links from brcm/ into cypress/: both ends are needed."""
+    leave = packages.wanted().leave["paths"]
+    for name in ("43430-sdio.bin", "43430-sdio.clm_blob", "43455-sdio.bin", "43455-sdio.clm_blob"):
+        for path in (f"usr/lib/firmware/brcm/brcmfmac{name}", f"usr/lib/firmware/cypress/cyfmac{name}"):
+            assert not [p for p in leave if fnmatch.fnmatch(path, p)], path
+    assert [p for p in leave if fnmatch.fnmatch("usr/lib/firmware/cypress/cyfmac4356-pcie.bin", p)]
 
 
 @given(

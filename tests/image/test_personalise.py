@@ -56,6 +56,17 @@ def dealer(tmp_path: Path) -> list[str]:
     ]
 
 
+def test_a_copy_is_the_image_and_takes_no_more_room(image: Path, dealer: list[str], tmp_path: Path) -> None:
+    with image.open("r+b") as file:
+        file.truncate(image.stat().st_size + 300_001)  # no whole block, and nothing in it
+    out = tmp_path / "box.img"
+    assert main(["personalise", str(image), "-o", str(out), *dealer]) == 0
+    assert out.stat().st_size == image.stat().st_size
+    assert out.stat().st_blocks * 512 < 4 * 1024 * 1024 < out.stat().st_size
+    assert main(["personalise", str(out), "--undo"]) == 0
+    assert disk.fat(out).read("platen/README.txt") == disk.fat(image).read("platen/README.txt")
+
+
 def box_of(path: Path) -> pack.Box:
     data = disk.fat(path).read("platen/box.toml")
     assert data is not None

@@ -54,6 +54,7 @@ def test_the_address_is_the_wifis_where_there_is_one() -> None:
 def test_secrets_are_for_few() -> None:
     files = run_files(Installer(proxy=Proxy("p.example", 3128, "u", "a@b:c$d%"), wifi=WIFI))
     assert "http_proxy=http://u:a%40b%3Ac%24d%25@p.example:3128\n" in files["platen/proxy.env"].text
+    assert files["platen/proxy.ports"].text == "3128\n"
     assert (files["platen/proxy.env"].mode, files["platen/proxy.env"].group) == (0o640, True)
     supplicant = files["platen/wpa_supplicant.conf"]
     assert supplicant.mode == 0o600

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
 
+from appliance.health import look
 from appliance.host.identity import Identity, load_or_create
 from appliance.host.paths import Paths
 from appliance.model import personalisation
@@ -226,6 +227,66 @@ def test_nothing_secret_is_logged(box: Box, caplog: pytest.LogCaptureFixture) ->
     assert not any(s.decode() in caplog.text for s in (*SECRETS, b"geheim123"))
 
 
+def test_update_servers_may_be_certified_by_the_dealer_too(box: Box, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(pair("root")[0].rstrip())
+    box = msgspec.structs.replace(box, roots=roots)
+    trust = box.run / "platen-trust" / "ca.pem"
+    start(box)
+    assert not trust.exists(), "the system's own file holds"
+    personalise(box)
+    for _ in range(2):  # the second start finds it on the data partition only
+        start(box)
+        found = x509.load_pem_x509_certificates(trust.read_bytes())
+        assert [c.subject.rfc4514_string() for c in found] == ["CN=root", "CN=ca"]
+        trust.unlink()
+    start(box)
+    (box.places.paths.keys / "ca.crt").unlink()
+    start(box)
+    assert not trust.exists(), "a factory reset took the dealer away"
+
+
+def test_the_page_gets_the_dealers_brand(box: Box) -> None:
+    start(box)
+    shown = box.run / "platen-brand"
+    assert not shown.exists() or not list(shown.iterdir())
+    png = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    personalise(box)
+    start(box)
+    assert (shown / "logo.svg").read_bytes() == SVG
+    assert (shown / "brand.toml").stat().st_mode & 0o777 == 0o644
+    assert shown.stat().st_mode & 0o777 == 0o755
+    (box.places.brand / "logo.png").write_bytes(png)
+    (box.places.brand / "logo.svg").unlink()
+    start(box)
+    assert (shown / "logo.png").read_bytes() == png
+    assert not (shown / "logo.svg").exists()
+
+
+def test_other_users_can_read_what_is_made_for_them(box: Box, tmp_path: Path) -> None:
+    """networkd, timesyncd and RAUC's downloads have users of their own, and we start with a tight umask."""
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(pair("root")[0])
+    personalise(box)
+    write(box, GOOD + b"[time]\nntp = '10.0.0.1'\n")
+    before = os.umask(0o077)
+    try:
+        start(msgspec.structs.replace(box, roots=roots))
+    finally:
+        os.umask(before)
+    for path in (
+        box.network / "10-platen-wired.network",
+        box.run / "systemd/timesyncd.conf.d/50-platen.conf",
+        box.run / "platen-trust/ca.pem",
+        box.run / "platen/provision.json",
+    ):
+        assert path.stat().st_mode & 0o444 == 0o444, path
+        folder = path.parent
+        while folder != box.run.parent:
+            assert folder.stat().st_mode & 0o555 == 0o555, folder
+            folder = folder.parent
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_owners(tmp_path: Path) -> None:
     box = make(tmp_path)
@@ -275,7 +336,12 @@ def test_a_mistake_keeps_what_was_in_force(box: Box) -> None:
     text = (box.firmware.folder / "platen-errors.txt").read_text("utf-8-sig")
     assert "Line 3, column 1, network.gatway: Did you mean gateway?" in text
     assert "settings it had before" in text
-    assert json.loads((box.run / "platen" / "provision.json").read_text())["problems"]
+    card = look.card(box.run / "platen")
+    assert card is not None
+    assert (card.using, [(m.line, m.key) for m in card.problems]) == (
+        "kept",
+        [(1, "network.gateway"), (3, "network.gatway")],
+    )
     write(box, GOOD)
     start(box)
     assert not (box.firmware.folder / "platen-errors.txt").exists()

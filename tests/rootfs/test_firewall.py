@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -183,13 +184,97 @@ def test_own_services_are_reached_on_loopback(net: Net) -> None:
 
 
 def test_the_documented_switches(net: Net, tree: Path) -> None:
-    """Traps, and a broker on a port of the dealer's choice."""
+    """Traps."""
     net.nft("add", "element", "inet", "platen", "open_udp", "{ 162 }")
-    net.nft("add", "element", "inet", "platen", "uplink_tcp", "{ 22 }")
     try:
         assert ("udp", 162) in net.ask("platen-lan", "192.168.7.2")
-        assert ("tcp", 22) in net.ask("platen-box", "192.168.7.1", USERS["uplink"])
     finally:
         net.nft("delete", "element", "inet", "platen", "open_udp", "{ 162 }")
-        net.nft("delete", "element", "inet", "platen", "uplink_tcp", "{ 22 }")
     assert ("udp", 162) not in net.ask("platen-lan", "192.168.7.2")
+
+
+@pytest.fixture
+def wishes(net: Net, tree: Path) -> Iterator[Wishes]:
+    run = tree / "run/platen"
+    run.mkdir(parents=True, exist_ok=True)
+    yield Wishes(net, run)
+    shutil.rmtree(run)
+    run.mkdir()
+    Wishes(net, run).granted()
+
+
+class Wishes:
+    """The files in /run/platen, and root who looks at them."""
+
+    def __init__(self, net: Net, run: Path) -> None:
+        self.net, self.run = net, run
+
+    def say(self, name: str, text: str, owner: int) -> None:
+        path = self.run / f"{name}.ports"
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        os.chown(path, owner, -1)
+
+    def granted(self) -> list[str]:
+        script = ("chroot", str(self.net.tree), "/usr/lib/platen/open-ports", "/run/platen", "/run/opened")
+        self.net.run("platen-box", *script)
+        return (self.net.tree / "run/opened").read_text().splitlines()
+
+    def reached(self, name: str) -> set[int]:
+        return {port for _, port in self.net.ask("platen-box", "203.0.113.1", USERS[name], udp=[])}
+
+
+def test_a_broker_on_another_port(wishes: Wishes) -> None:
+    wishes.say("uplink", "22\n", USERS["uplink"])
+    assert wishes.granted() == ["uplink 22 ", "update "]
+    assert wishes.reached("uplink") == {22, 443, 8883}
+    assert wishes.reached("stream") == {443}
+    wishes.say("uplink", "9100\n", USERS["uplink"])
+    wishes.granted()
+    assert wishes.reached("uplink") == {443, 8883, 9100}, "the old one is closed"
+    wishes.say("uplink", "\n", USERS["uplink"])
+    assert wishes.granted() == ["uplink ", "update "]
+    assert wishes.reached("uplink") == {443, 8883}
+
+
+def test_an_update_server_and_a_proxy_on_other_ports(wishes: Wishes) -> None:
+    wishes.say("update", "8883", USERS["update"])
+    wishes.say("proxy", "22\n", 0)
+    assert wishes.granted() == ["uplink ", "update 8883 "]
+    assert wishes.reached("stream") == {22, 443, 8883}
+    assert wishes.reached("uplink") == {443, 8883}
+    assert wishes.reached("update") == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "65536",
+        "22x",
+        "-22",
+        "022",
+        "22,53",
+        "1e3",
+        "99999999",
+        "",
+        "{22};flush",
+        "*",
+        "$(id)",
+    ],
+)
+def test_what_is_no_port_opens_none(wishes: Wishes, text: str) -> None:
+    wishes.say("uplink", text, USERS["uplink"])
+    assert wishes.granted() == ["uplink ", "update "]
+    assert wishes.reached("uplink") == {443, 8883}
+
+
+def test_only_the_service_itself_wishes_and_one_port(wishes: Wishes, tmp_path: Path) -> None:
+    wishes.say("uplink", "22", USERS["webui"])
+    wishes.say("proxy", "22", USERS["collector"])
+    (wishes.run / "update.ports").symlink_to("uplink.ports")
+    assert wishes.granted() == ["uplink ", "update "]
+    (wishes.run / "update.ports").unlink()
+    wishes.say("uplink", "22 53 80 9100", USERS["uplink"])
+    assert wishes.granted() == ["uplink 22 ", "update "]
+    assert wishes.reached("uplink") == {22, 443, 8883}

@@ -13,13 +13,18 @@ import pytest
 
 from tests.rootfs.conftest import ROOTFS, UNITS, Run
 
-OURS = sorted(p.name.replace("@.", "@sda1.") for p in UNITS.iterdir() if p.is_file())
+INSTANCES = {
+    "platen-usb@.service": "platen-usb@sda1.service",
+    "platen-wifi@.service": "platen-wifi@wlan0.service",
+}
+OURS = sorted(INSTANCES.get(p.name, p.name) for p in UNITS.iterdir() if p.is_file())
 SERVICES = [name for name in OURS if name.endswith(".service")]
 
 # Tenths of `systemd-analyze security`. The long-running ones keep 1.5; the others are root for a moment at boot.
 MOST = 15
 MORE = {
     "platen-provision.service": 21,  # writes for several users and remounts the firmware partition
+    "platen-wifi@wlan0.service": 21,  # sets up an interface, and listens to raw frames on it
     "platen-usb@sda1.service": 43,  # mounts for everybody too
     "platen-data.service": 43,  # mounts for everybody, so it has no mount namespace
     "platen-reboot.service": 100,  # runs nothing: it is the restart
@@ -55,6 +60,12 @@ def test_a_service_is_watched_bounded_and_started_again(unit: str) -> None:
     assert re.search(r"^User=platen-", text, re.M)
 
 
+@pytest.mark.parametrize("unit", ["platen-uplink.service", "platen-update.service"])
+def test_who_wishes_for_ports_comes_after_who_grants_them(unit: str) -> None:
+    after = re.findall(r"^After=(.*)$", (UNITS / unit).read_text(), re.M)
+    assert "platen-ports.service" in " ".join(after).split()
+
+
 def test_what_starts(tree: Path) -> None:
     """The preset names all of it; nothing that Debian brings along joins in."""
     links = {p for p in (tree / "etc/systemd/system").glob("*.*/*") if p.is_symlink()}
@@ -73,6 +84,8 @@ def test_what_starts(tree: Path) -> None:
             "platen-factory-reset-request.path",
             "platen-reboot.path",
             "platen-provision.service",
+            "platen-ports.service",
+            "platen-ports.path",
             "platen-collector.service",
             "platen-uplink.service",
             "platen-webui.service",

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import os
 import re
 import shutil
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +22,8 @@ from appliance.host import uboot
 from appliance.host.bus import Bus
 from appliance.host.rauc import Installer, fault
 from appliance.model.errors import PlatenError, ServiceDown, UpdateError
+from appliance.provision import effect
+from appliance.provision.installer import Installer as Made
 from tests.update.conftest import COMPATIBLE, Bundles, Environment, Rauc
 
 # Said by RAUC 1.13 and its streaming helper in the tests below, on a kernel with dm-verity and nbd, or in its source.
@@ -238,6 +242,84 @@ async def test_a_server_without_a_known_certificate(
     server.socket = context.wrap_socket(server.socket, server_side=True)
     error = await refused(installer, f"https://127.0.0.1:{server.server_address[1]}/x")
     assert error.code in ("download-untrusted", "download-gone"), error
+
+
+@pytest.fixture
+def own_server(
+    server: http.server.ThreadingHTTPServer,
+) -> Iterator[tuple[http.server.ThreadingHTTPServer, Path]]:
+    """With a certificate of its own authority, and that authority in a file that RAUC's downloading user can read."""
+    folder = Path(tempfile.mkdtemp(prefix="platen-trust-"))
+    folder.chmod(0o755)
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=own"
+    more = [
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/own.key", "-out", f"{folder}/own.crt"
+    ]  # fmt: skip
+    subprocess.run([*command.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "own.crt", folder / "own.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    yield server, folder / "own.crt"
+    shutil.rmtree(folder)
+
+
+async def test_the_dealer_s_authority_certifies_a_server(
+    rauc: Rauc, own_server: tuple[http.server.ThreadingHTTPServer, Path], tmp_path: Path
+) -> None:
+    """What the server says then is about the file: it was believed."""
+    server, authority = own_server
+    address = f"https://127.0.0.1:{server.server_address[1]}/missing"
+    found = {}
+    for trust in (None, tmp_path / "missing.pem", authority):
+        bus = await Bus.open(rauc.address)
+        installer = Installer(bus, trust)
+        found[trust] = (await refused(installer, address)).code
+        with pytest.raises(PlatenError) as error:
+            await installer.install(address, lambda _: None)
+        assert error.value.code == found[trust]
+        bus.close()
+    assert found[None] == found[tmp_path / "missing.pem"] != "download-missing"
+    assert found[authority] == "download-missing"
+
+
+async def test_downloads_go_by_the_proxy_of_the_environment(
+    tmp_path: Path,
+    bus_address: str,
+    environment: Environment,
+    bundles: Bundles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As rauc.service gets it from provision's proxy.env."""
+    asked: list[str] = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('Proxy-Authorization', '')}")
+            self.send_error(502)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    proxy.daemon_threads = True
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    wanted = effect.run_files(
+        Made(proxy=effect.Proxy("127.0.0.1", proxy.server_address[1], user="u ser", password="p@ss"))
+    )["platen/proxy.env"].text
+    for line in wanted.splitlines():
+        if not line.startswith("#"):
+            monkeypatch.setenv(*line.split("=", 1))
+    rauc = Rauc(tmp_path, bus_address, environment, bundles)
+    await rauc.start()
+    try:
+        bus = await Bus.open(rauc.address)
+        await refused(Installer(bus), "https://updates.example/x.raucb")
+        bus.close()
+    finally:
+        rauc.stop()
+        proxy.shutdown()
+    login = base64.b64encode(b"u ser:p@ss").decode()
+    assert set(asked) == {f"updates.example:443 Basic {login}"}
 
 
 def test_rauc_knows_every_option_we_rely_on(tmp_path: Path, bundles: Bundles) -> None:

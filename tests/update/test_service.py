@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.host import control, software
+from appliance.host import control, ports, software
+from appliance.host.journal import Message
 from appliance.host.paths import Paths
 from appliance.host.systemd1 import Unit
 from appliance.model.errors import Fault, PlatenError
@@ -121,6 +122,33 @@ async def refusal(box: Box, method: str = "Install", **parameters: Any) -> str:
     with pytest.raises(PlatenError) as error:
         await box.ask(method, **parameters)
     return error.value.code
+
+
+async def test_a_server_on_another_port_is_let_through_while_it_is_needed(
+    box: Box, replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, wishes = tmp_path / "opened", []
+    opened.write_text("update \n")
+    monkeypatch.setattr(ports, "OPENED", opened)
+
+    async def root() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(FileNotFoundError):
+                said = box.places.paths.ports("update").read_text().strip()
+                if wishes[-1:] != [(said, len(replay.sources))]:
+                    wishes.append((said, len(replay.sources)))
+                opened.write_text(f"update {said}\n")
+
+    granting = asyncio.create_task(root())
+    box.start()
+    replay.hold.clear()
+    await box.ask("Install", source="https://updates.example:8443/x.raucb")
+    replay.hold.set()
+    await box.until(lambda s: s["operation"] == "restart-due")
+    granting.cancel()
+    assert wishes[0] == ("8443", 0), "before RAUC asks the server"
+    assert wishes[-1] == ("", 2)
 
 
 async def test_a_file_is_installed_and_removed(box: Box, replay: Replay) -> None:
@@ -438,6 +466,39 @@ def on_trial(box: Box, replay: Replay, **changes: Any) -> None:
     replay.booted = "B"
     replay.environment.set(BOOT_ORDER="B A", BOOT_B_LEFT="2")
     box.journal.change(lambda s: state.begin(s, attempt(**changes)))
+
+
+def sent(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
+    """Messages that the catalogue explains, with the version each is about."""
+    return {
+        r.__dict__["MESSAGE_ID"]: r.__dict__["PLATEN_VERSION"]
+        for r in caplog.records
+        if "MESSAGE_ID" in r.__dict__
+    }
+
+
+async def test_what_became_of_an_update_is_in_the_journal_by_id(
+    box: Box, replay: Replay, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    box.start()
+    await box.ask("Install", source=box.spool())
+    await box.until(lambda s: s["operation"] == "restart-due")
+    assert sent(caplog) == {Message.UPDATE_INSTALLED: "1.5.0"}
+    caplog.clear()
+    on_trial(box, replay)
+    assert await gate(box).run() is True
+    assert sent(caplog) == {Message.UPDATE_CONFIRMED: "1.5.0"}
+    caplog.clear()
+    box.journal.change(lambda s: state.begin(s, attempt(stage="trial", cause="gate-page")))
+    box.boots("A")
+    replay.environment.set(BOOT_ORDER="A", BOOT_B_LEFT="0")
+    await gate(box).run()
+    assert sent(caplog) == {Message.UPDATE_TAKEN_BACK: "1.5.0"}
+    assert caplog.records[0].__dict__["PLATEN_CAUSE"] == "gate-page"
+    caplog.clear()
+    await gate(box).run()
+    assert sent(caplog) == {}, "told once"
 
 
 async def test_the_gate_confirms(box: Box, replay: Replay, services: Services) -> None:

@@ -72,11 +72,13 @@ def make_paths(state: Path, run: Path) -> Paths:
     return paths
 
 
-async def open_page(paths: Paths, *, services: bool = True) -> tuple[Page, web.AppRunner]:
+async def open_page(
+    paths: Paths, *, services: bool = True, brand: Path | None = None
+) -> tuple[Page, web.AppRunner]:
     stand = sample.Stand(paths, time.time())
     if services:
         await stand.open()
-    box = service.make_box(paths, ["platen.example.net"])
+    box = service.make_box(paths, ["platen.example.net"], brand)
     sock = socket.create_server(("127.0.0.1", 0))
     runner = await service.serve(box, [sock])
     return Page(f"http://127.0.0.1:{sock.getsockname()[1]}", box, stand), runner

@@ -126,6 +126,32 @@ async def test_overview_tells_in_one_sentence(office: Page):
         assert f"<h2>{light}</h2>" in text
 
 
+@pytest.mark.parametrize(
+    ("language", "mistake", "refused"),
+    [
+        ("en", "Line 3: network.dns: That is &lt;no&gt; address", "was not taken in (bad-personalisation): ca.crt"),
+        ("de", "Zeile 3: network.dns: Das ist keine Adresse", "nicht übernommen (bad-personalisation): ca.crt"),
+    ],
+)  # fmt: skip
+async def test_overview_tells_what_is_wrong_with_the_card(
+    office: Page, language: str, mistake: str, refused: str
+):
+    said = {
+        "using": "kept",
+        "problems": [
+            {"line": 3, "column": 1, "key": "network.dns", "en": "That is <no> address.",
+             "de": "Das ist keine Adresse.", "fatal": True}
+        ],
+        "personalisation": "bad-personalisation: ca.crt is missing.",
+    }  # fmt: skip
+    (office.box.software.parent / "provision.json").write_text(json.dumps(said))
+    _, text, _ = await office.get("/", **{"Accept-Language": language})
+    assert mistake in text
+    assert refused in text
+    assert "<code>installer.mistakes</code>" in text
+    assert "platen-errors.txt" in text
+
+
 async def test_all_well(page: Page, monkeypatch: pytest.MonkeyPatch):
     await page.box.worker.run(sample.fill, time.time())
     await page.set_up()

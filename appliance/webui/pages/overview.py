@@ -41,6 +41,7 @@ async def gather(request: web.Request) -> problems.Facts:
         printers=known.printers,
         readings=known.readings,
         software=software.read(box.software),
+        card=look.card(box.software.parent),
     )
     return problems.Facts(
         now=request[VISITOR].now,
