@@ -22,7 +22,7 @@ ORDER = ("test_network", "test_full_cycle", "test_ports", "test_bad_bundles", "t
 """One box goes through all of it, and a boot under emulation takes a minute: the cycle begins with its first."""
 
 HERE = Path(__file__).parent
-HARNESS = ("test_harness.py",)
+HARNESS = ("test_blocklog.py", "test_harness.py", "test_judge.py")
 
 collect_ignore = []
 if "PLATEN_IMAGE" not in os.environ:
