@@ -85,8 +85,12 @@ def test_cpio_unpacks_files_links_and_devices(tmp_path: Path) -> None:
     assert console.st_rdev == os.makedev(5, 1)
 
 
-@pytest.mark.parametrize(("slot", "left", "confirmed"), [("A", 9, True), ("B", 9, True), ("A", 2, False), ("B", 2, False)])
-def test_the_dead_mans_switch_knows_a_confirmed_slot(slot: str, left: int, confirmed: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("slot", "left", "confirmed"), [("A", 9, True), ("B", 9, True), ("A", 2, False), ("B", 2, False)]
+)
+def test_the_dead_mans_switch_knows_a_confirmed_slot(
+    slot: str, left: int, confirmed: bool, tmp_path: Path
+) -> None:
     script = (Path(__file__).parent.parent.parent / "image/boot/init.sh").read_text()
     (body,) = re.findall(r"/switch/wait << W\n(.*?)\nW\n", script, re.DOTALL)
     # In its chroot there is nothing but busybox: a redirection to what is not there, and a command does not run.

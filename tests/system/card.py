@@ -47,8 +47,8 @@ def environment(sector: bytes) -> Environment:
     """As boot.cmd reads it, with its defaults where the CRC does not hold or nothing is said."""
     (crc,) = struct.unpack_from("<I", sector)
     values: dict[str, str] = {}
-    if crc == binascii.crc32(sector[4:layout.ENV_SIZE]):
-        text = sector[4:layout.ENV_SIZE].split(b"\0\0")[0].decode("ascii", "replace")
+    if crc == binascii.crc32(sector[4 : layout.ENV_SIZE]):
+        text = sector[4 : layout.ENV_SIZE].split(b"\0\0")[0].decode("ascii", "replace")
         values = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
     if not values.get("BOOT_ORDER", "").strip():
         return Environment(("A", "B"), {"A": layout.COMMITTED, "B": layout.COMMITTED}, whole=False)

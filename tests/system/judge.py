@@ -6,7 +6,7 @@ brought onto the medium yet, cards that lack some of those writes: for environme
 certain and what is only possible; for the partition table all too, and with a write torn at each of its sectors; for
 the file systems seeded ones. What did not change since the last state is not judged again.
 
-    python3 -m tests.system.judge CARD-BEFORE LOG RESULT [--steps FILE] [--seed N] [--sample N] [--losses N]
+    python3 -m tests.system.judge CARD-BEFORE LOG RESULT [OPTION...]
 
 as root, where Debian 13's e2fsprogs, dosfstools, mtools and cryptsetup are (tools/debian13).
 """
@@ -137,7 +137,7 @@ class Judge:
         sample: int | None = None,
         losses: int = 2,
     ) -> None:
-        self._chance = random.Random(seed)  # noqa: S311
+        self._chance = random.Random(seed)
         self._losses = losses
         copy = folder / "card"
         slots.copy(before, copy)
@@ -248,8 +248,6 @@ class Judge:
             self._data_judged = False
             if number in self._chosen:
                 self._judge_data(number)
-        if entry.flags & blocklog.FUA and len(touched) == 1 and "data" in touched and self.data.pending == [entry]:
-            self.data.flushed()
 
     def _flushed(self) -> None:
         for content in self._pending_head:
@@ -310,7 +308,10 @@ class Judge:
             self._counted(number, "table")
             read = self._sectors_with(sectors)
             found = card.table(read, self.sectors)
-            if found is None or found[: len(layout.PARTITIONS)] != (self._table or [])[: len(layout.PARTITIONS)]:
+            if (
+                found is None
+                or found[: len(layout.PARTITIONS)] != (self._table or [])[: len(layout.PARTITIONS)]
+            ):
                 self._spoilt(number, "table", f"U-Boot and the kernel find {found}")
             if card.mbr(read(0, 1)) != self._mbr:
                 self._spoilt(number, "table", "the ROM of a Pi 3 does not find the firmware")
@@ -456,6 +457,7 @@ def main() -> int:
     parser.add_argument("log", type=Path)
     parser.add_argument("result", type=Path)
     parser.add_argument("--steps", type=Path, help="JSON: [[name, first entry], ...]")
+    parser.add_argument("--after", type=Path, help="the card afterwards, to be what the log leads to")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sample", type=int)
     parser.add_argument("--losses", type=int, default=2)
@@ -463,10 +465,10 @@ def main() -> int:
     steps = msgspec.json.decode(o.steps.read_bytes(), type=list[tuple[str, int]]) if o.steps else [("all", 0)]
     folder = Path(tempfile.mkdtemp())
     try:
-        judge = Judge(
-            o.before, o.log, folder, steps=steps, seed=o.seed, sample=o.sample, losses=o.losses
-        )
+        judge = Judge(o.before, o.log, folder, steps=steps, seed=o.seed, sample=o.sample, losses=o.losses)
         result = judge.run(progress=True)
+        if o.after and not result.bad and not blocklog.same(folder / "card", o.after):
+            result.bad.append(Bad(result.entries, "log", "it does not lead to the card as it was afterwards"))
     finally:
         shutil.rmtree(folder)
     o.result.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

@@ -18,7 +18,12 @@ from tests.system.blocklog import SECTOR, Entry
 BLOCK = 4096
 _PIECE = 4 * 1024 * 1024
 PERSONAL = ("platen/box.toml", "platen/ca.crt", "platen/client.crt", "platen/client.key")
-_ENV = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "MTOOLS_SKIP_CHECK": "1"}
+_ENV = {
+    **os.environ,
+    "LC_ALL": "C",
+    "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
+    "MTOOLS_SKIP_CHECK": "1",
+}
 
 
 def extract(card: int, to: Path, at: int, length: int) -> None:

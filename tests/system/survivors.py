@@ -97,7 +97,9 @@ def _word(path: Path, name: str, form: object, facts: dict[str, str], bad: list[
     if not path.exists():
         return
     text = path.read_text(errors="replace").strip()
-    ok = form.match(text) if hasattr(form, "match") else len(text) == 32 and not text.strip("0123456789abcdef")
+    ok = (
+        form.match(text) if hasattr(form, "match") else len(text) == 32 and not text.strip("0123456789abcdef")
+    )
     if ok:
         facts[name] = text
     else:

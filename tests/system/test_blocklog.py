@@ -26,7 +26,10 @@ def _entry(sector: int, kind: int, octets: bytes) -> tuple[int, int, bytes]:
 
 entries = st.lists(
     st.builds(
-        _entry, st.integers(0, SECTORS - 1), st.sampled_from([0, FUA, FLUSH]), st.binary(min_size=1, max_size=9)
+        _entry,
+        st.integers(0, SECTORS - 1),
+        st.sampled_from([0, FUA, FLUSH]),
+        st.binary(min_size=1, max_size=9),
     ),
     max_size=30,
 )
@@ -130,8 +133,8 @@ def test_losses_are_seeded_bounded_and_different(
     rows: list[tuple[int, int, bytes]], seed: int, most: int
 ) -> None:
     pending = [blocklog.Entry(s, max(len(d) // SECTOR, 1), 0, n) for n, (s, _, d) in enumerate(rows)]
-    found = list(blocklog.losses(pending, random.Random(seed), most))  # noqa: S311
-    assert found == list(blocklog.losses(pending, random.Random(seed), most))  # noqa: S311
+    found = list(blocklog.losses(pending, random.Random(seed), most))
+    assert found == list(blocklog.losses(pending, random.Random(seed), most))
     assert len(found) <= most
     assert len({frozenset(f) for f in found}) == len(found)
     assert all(f and f <= set(pending) for f in found)

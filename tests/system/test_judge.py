@@ -24,7 +24,8 @@ from tests.system.lab import TREE
 
 TOOLS = ("sfdisk", "mcopy", "mkfs.vfat", "fsck.vfat", "veritysetup", "mkfs.ext4", "e2fsck", "debugfs")
 needs_tools = pytest.mark.skipif(
-    any(shutil.which(t, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None for t in TOOLS) or os.getuid() != 0,
+    any(shutil.which(t, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None for t in TOOLS)
+    or os.getuid() != 0,
     reason="its tools are only in the Debian 13 root, and it mounts",
 )
 Row = tuple[int, int, bytes]
@@ -137,7 +138,9 @@ def test_any_sector_is_an_environment_or_the_defaults(sector: bytes) -> None:
 
 
 def test_an_environment_is_read_as_the_boot_script_does() -> None:
-    found = card.environment(disk.environment(BOOT_ORDER="B A", BOOT_A_LEFT="9", BOOT_B_LEFT="2", BOOT_SEEN="1"))
+    found = card.environment(
+        disk.environment(BOOT_ORDER="B A", BOOT_A_LEFT="9", BOOT_B_LEFT="2", BOOT_SEEN="1")
+    )
     assert (found.order, found.left, found.seen, found.whole) == (("B", "A"), {"A": 9, "B": 2}, 1, True)
     assert card.environment(disk.environment(BOOT_ORDER="B A", BOOT_A_LEFT="9")).slots == ["A"]
     assert not card.environment(bytes(SECTOR)).whole
