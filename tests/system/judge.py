@@ -369,7 +369,8 @@ class Judge:
             self._counted(number, "data")
             found = survivors.look(state)
             checks = self.step(number).checks
-            checks[found.check] = checks.get(found.check, 0) + 1
+            for word in (found.check, *(f"spoilt: {name}" for name in found.spoilt)):
+                checks[word] = checks.get(word, 0) + 1
             for why in [*found.bad, *self._forgotten(found.facts)]:
                 self._spoilt(number, "data", why, lost)
             if lost is None:

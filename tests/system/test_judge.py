@@ -262,7 +262,10 @@ def test_what_is_forgotten_is_found(made: Path, tmp_path: Path, command: str, wh
 def test_damaged_contents_are_found(tmp_path: Path, made: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(made / "files", data)
-    assert survivors.read(data)[1] == []
+    assert survivors.read(data)[1:] == ([], [])
+    (data / "rauc").mkdir()
+    (data / "rauc/central.raucs").write_bytes(bytes(100))
+    assert survivors.read(data)[1:] == ([], ["central.raucs"])
     (data / "update/state.json").write_text('{"format":')
     (data / "platen/identity/setup-code").write_bytes(b"")
     with (data / "platen/platen.db").open("r+b") as file:
