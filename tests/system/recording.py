@@ -48,15 +48,16 @@ class Recording:
     def end(self) -> None:
         """The box is stopped in order: what it wrote is all in the log."""
         self.box.stop()
-        shutil.move(self._log, self.folder / "log")
-        slots.copy(self.box.disk, self.folder / "after")
-        (self.folder / "steps").write_text(json.dumps(self.steps))
         self.give_back()
 
     def give_back(self) -> None:
+        """Whatever became of it, what was recorded is kept."""
         self.box.transition(State.OFF)
         self.box.options = msgspec.structs.replace(self.box.options, write_log=None)
-        self._log.unlink(missing_ok=True)
+        if self._log.exists():
+            shutil.move(self._log, self.folder / "log")
+            slots.copy(self.box.disk, self.folder / "after")
+            (self.folder / "steps").write_text(json.dumps(self.steps))
 
     def judged(self, *, seed: int = 1, sample: int | None = None, losses: int = 2) -> Result:
         """What tests/system/judge.py says; it also checks that the log is all that was written."""
