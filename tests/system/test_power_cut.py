@@ -160,6 +160,20 @@ def test_one_of_each_class_boots(life: tuple[Recording, Result]) -> None:
         )
 
 
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_torn_partition_table_boots(life: tuple[Recording, Result]) -> None:
+    recording, result = life
+    box = recording.box
+    box.transition(State.OFF)
+    recording.card(result.entries, box.disk)
+    with box.disk.open("r+b") as file:
+        file.seek(2 * 512)  # its entries; the header before them has their checksum
+        file.write(bytes(512))
+    box.boot()
+    comes_back(box)
+
+
 def comes_back(box: Box) -> None:
     """Until the box is ready on a slot that stays, with all it has to have."""
     box.wait_ready(BOOT_TO_STAY_S)
