@@ -86,7 +86,7 @@ echo "platen: slot=${slot} order=${BOOT_ORDER} left A=${BOOT_A_LEFT} B=${BOOT_B_
 
 test -n "${fdt_addr}" || setenv fdt_addr ${fdtcontroladdr}
 if test -n "${slot}"; then
-  setenv bootargs "${console} ro quiet panic=5 rauc.slot=${slot} platen.slot=${small} platen.root=${rootname} platen.trial=${trial} platen.seen=${BOOT_SEEN} platen.verity=${verity}"
+  setenv bootargs "${console} ro quiet gpt panic=5 rauc.slot=${slot} platen.slot=${small} platen.root=${rootname} platen.trial=${trial} platen.seen=${BOOT_SEEN} platen.verity=${verity}"
   if load ${devtype} ${devnum}:${bootpart} ${ramdisk_addr_r} initrd; then
     booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}
   fi
@@ -99,7 +99,7 @@ if test -n "${slot}"; then
 fi
 
 echo "platen: no slot is left, starting the rescue page"
-setenv bootargs "${console} quiet panic=30 platen.rescue=1"
+setenv bootargs "${console} quiet gpt panic=30 platen.rescue=1"
 load ${devtype} ${devnum}:1 ${kernel_addr_r} Image.gz
 load ${devtype} ${devnum}:1 ${ramdisk_addr_r} initrd
 booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}

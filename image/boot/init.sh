@@ -113,9 +113,10 @@ if [ "$TRIAL" = 1 ] && ENV=$(partition env); then
     mkdir /switch
     mount -t tmpfs -o mode=0700 switch /switch
     cp /bin/busybox /switch/busybox
+    # It has the files that it holds open and its own folder; there is no /dev/null there.
     cat > /switch/wait << W
 sleep 270
-dd bs=512 count=1 <&4 2> /dev/null | grep -q "BOOT_${SLOT}_LEFT=9" && exit
+dd bs=512 count=1 <&4 | grep -q "BOOT_${SLOT}_LEFT=9" && exit
 echo "<3>platen: slot $SLOT was not confirmed in time, restarting" >&5
 echo s >&3; sleep 1; echo b >&3
 W

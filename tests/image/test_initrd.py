@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image.disk import environment
 from image.initrd import Archive
 
 
@@ -80,3 +83,22 @@ def test_cpio_unpacks_files_links_and_devices(tmp_path: Path) -> None:
     console = (tmp_path / "dev/console").stat()
     assert stat.S_ISCHR(console.st_mode)
     assert console.st_rdev == os.makedev(5, 1)
+
+
+@pytest.mark.parametrize(
+    ("slot", "left", "confirmed"), [("A", 9, True), ("B", 9, True), ("A", 2, False), ("B", 2, False)]
+)
+def test_the_dead_mans_switch_knows_a_confirmed_slot(
+    slot: str, left: int, confirmed: bool, tmp_path: Path
+) -> None:
+    script = (Path(__file__).parent.parent.parent / "image/boot/init.sh").read_text()
+    (body,) = re.findall(r"/switch/wait << W\n(.*?)\nW\n", script, re.DOTALL)
+    # In its chroot there is nothing but busybox: a redirection to what is not there, and a command does not run.
+    assert "/" not in body
+    (check,) = re.findall(r"^(dd .*) && exit$", body, re.MULTILINE)
+    check = check.replace("${SLOT}", slot)
+    values = {"BOOT_ORDER": "B A", "BOOT_A_LEFT": "9", "BOOT_B_LEFT": "9", f"BOOT_{slot}_LEFT": str(left)}
+    for order in itertools.permutations(values):
+        (tmp_path / "env").write_bytes(environment(**{k: values[k] for k in order}))
+        run = subprocess.run(["sh", "-c", f"exec 4< {tmp_path / 'env'}; {check}"], check=False)
+        assert (run.returncode == 0) is confirmed

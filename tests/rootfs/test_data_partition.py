@@ -53,12 +53,14 @@ def boot(device: Path, tmp_path: Path) -> Boot:
     (tools / "logger").write_text(f'#!/bin/sh\n[ "$1" = --journald ] && exec cat >> "{said}"\n')
     (tools / "logger").chmod(0o755)
 
-    def run(command: str = "true", use: Path = device) -> tuple[str, str, dict[str, str]]:
+    def run(
+        command: str = "true", use: Path = device, before: str = "true"
+    ) -> tuple[str, str, dict[str, str]]:
         state.unlink(missing_ok=True)
         said.write_text("")
         found = tmp_path / "found"
         shutil.rmtree(found, ignore_errors=True)
-        steps = f'"{SCRIPT}" {use} "{data}" "{state}" && cd "{data}" && {command} && cp -a . "{found}"'
+        steps = f'{before} && "{SCRIPT}" {use} "{data}" "{state}" && cd "{data}" && {command} && cp -a . "{found}"'
         done = subprocess.run(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", steps],
             capture_output=True,
@@ -93,6 +95,19 @@ def test_the_machine_id_of_the_first_boot_stays(boot: Boot) -> None:
     finally:
         if not mine.strip():
             Path("/etc/machine-id").write_text(mine)
+
+
+def test_a_partition_that_udev_has_no_link_for_yet_is_found(boot: Boot, device: Path) -> None:
+    known = f"/sys/class/block/{device.name}"
+    before = (
+        f"mount -t tmpfs sys /sys/class/block && mkdir /sys/class/block/a {known} && : > /sys/class/block/a/uevent"
+        f" && printf 'DEVNAME={device.name}\\nPARTNAME=data\\n' > {known}/uevent"
+    )
+    late = Path("/dev/disk/by-partlabel/data")
+    assert not late.exists()
+    assert boot("echo kept > platen/file", late, before)[0] == "new"
+    assert boot(use=late, before=before)[2]["platen/file"] == "kept\n"
+    assert boot(use=late)[0] == "memory"
 
 
 def damage(device: Path, at: int, octets: int) -> None:

@@ -155,6 +155,8 @@ class Box:
             (self.folder / name).write_text(text)
         (self.folder / "arguments").write_text("\n".join(qemu.arguments(self.options)) + "\n")
         self._mark = self._logged()
+        if self.options.write_log:  # QEMU makes none
+            (self.folder / Path(self.options.write_log).name).write_bytes(b"")
         self.agent.close()
         for name in ("agent.sock", "serial.sock"):
             (self.folder / name).unlink(missing_ok=True)
@@ -167,6 +169,12 @@ class Box:
         self.lab.compose("kill", "-s", "KILL", "box", check=False)
         self.agent.close()
         self.state = State.OFF
+
+    def stop(self) -> None:
+        """QEMU ends in order, its log of writes whole. For the box it is a power cut."""
+        self.lab.compose("kill", "-s", "TERM", "box")
+        self.until(lambda: not self._running(), 60, "no end")
+        self.cut_power()
 
     def reboot(self, timeout: float = BOOT_S) -> float:
         """Asks the box to restart and waits until it is ready. Seconds."""
@@ -480,10 +488,12 @@ class Box:
         return status if status["operation"] in ("idle", "restart-due") else None
 
     def _alive(self) -> None:
-        running = self.lab.compose("ps", "-q", "--status", "running", "box", check=False)
-        assert running.strip(), (
+        assert self._running(), (
             f"QEMU has ended:\n{self.lab.compose('logs', '--no-color', 'box', check=False)[-2000:]}"
         )
+
+    def _running(self) -> bool:
+        return bool(self.lab.compose("ps", "-q", "--status", "running", "box", check=False).strip())
 
     def _logged(self) -> int:
         log = self.folder / "serial.log"

@@ -18,11 +18,12 @@ from tests.system.lab import AROUND, COMPOSE, PROJECT, TREE, Lab
 KEPT = TREE / "build/test-image"
 """What is left of a run that failed."""
 
-ORDER = ("test_network", "test_full_cycle", "test_ports", "test_bad_bundles", "test_footprint", "test_boards")
+ORDER = ("test_network", "test_full_cycle", "test_ports", "test_bad_bundles", "test_footprint", "test_boards",
+         "test_power_cut")  # fmt: skip
 """One box goes through all of it, and a boot under emulation takes a minute: the cycle begins with its first."""
 
 HERE = Path(__file__).parent
-HARNESS = ("test_harness.py",)
+HARNESS = ("test_blocklog.py", "test_harness.py", "test_judge.py")
 
 collect_ignore = []
 if "PLATEN_IMAGE" not in os.environ:

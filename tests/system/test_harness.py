@@ -109,6 +109,18 @@ def test_the_capture_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert list(wire.sent(file, qemu.MAC, since=len(head + body))) == []
 
 
+def test_the_ledger_of_pulled_plugs_has_each_seed_once() -> None:
+    text = (TREE / "tests/system/seeds.txt").read_text()
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    for seed, commit, step, seconds, result, *_ in rows:
+        assert int(seed) > 0
+        assert commit
+        assert step
+        assert float(seconds) >= 0
+        assert result in ("good", "bad")
+    assert len({row[0] for row in rows}) == len(rows)
+
+
 @pytest.mark.parametrize("name", OFFICE)
 def test_another_device_of_the_same_model(name: str) -> None:
     text = (TREE / f"tests/printers/{name}/walk.snmprec").read_text()

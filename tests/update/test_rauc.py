@@ -160,6 +160,28 @@ async def test_slots_and_marks_are_those_of_the_boot_loader(
     assert await installer.primary() is None
 
 
+@pytest.mark.parametrize("left", [bytes(240), b"", b"[slot.boot.0]\nstatus=o"])
+async def test_a_status_file_that_a_power_cut_spoilt_is_written_anew(
+    rauc: Rauc, environment: Environment, tmp_path: Path, left: bytes
+) -> None:
+    """RAUC makes its status file without waiting for the disk (docs/reliability.md)."""
+    rauc.stop()
+    status = tmp_path / "rauc/central.raucs"
+    status.write_bytes(left)
+    await rauc.start()
+    bus = await Bus.open(rauc.address)
+    try:
+        installer = Installer(bus)
+        environment.set(BOOT_A_LEFT="2")
+        assert {s.name for s in await installer.slots()} >= {"boot.0", "rootfs.1"}
+        await installer.mark("good", "booted")
+        await installer.mark("active", "other")
+    finally:
+        bus.close()
+    assert environment.values()["BOOT_A_LEFT"] == "9"
+    assert b"[slot." in status.read_bytes().strip(b"\0")
+
+
 async def test_an_installation_ends_with_rauc_s_own_reason(installer: Installer, bundles: Bundles) -> None:
     with pytest.raises(PlatenError) as error:
         await installer.install(str(bundles.make("stranger", signer="stranger")), lambda _: None)
