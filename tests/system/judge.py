@@ -30,6 +30,9 @@ from tests.system import blocklog, card, slots, survivors
 from tests.system.blocklog import SECTOR, Entry, Replay
 
 MOST_BAD = 50
+RESET = "factory reset"
+"""The step after which nothing but the identity has to be there."""
+
 _HEAD = layout.BY_NAME["firmware"].start // SECTOR
 _ENV = layout.BY_NAME["env"].start // SECTOR
 _WHOLE_SUBSETS = 6
@@ -371,18 +374,20 @@ class Judge:
             checks = self.step(number).checks
             for word in (found.check, *(f"spoilt: {name}" for name in found.spoilt)):
                 checks[word] = checks.get(word, 0) + 1
-            for why in [*found.bad, *self._forgotten(found.facts)]:
+            for why in [*found.bad, *self._forgotten(number, found.facts)]:
                 self._spoilt(number, "data", why, lost)
             if lost is None:
                 self._facts = found.facts
                 self._data_judged = True
 
-    def _forgotten(self, facts: dict[str, str]) -> Iterator[str]:
+    def _forgotten(self, number: int, facts: dict[str, str]) -> Iterator[str]:
         """What was certain, and is not there any more."""
         for name in survivors.LASTING:
             if name in self._sure_facts and facts.get(name) != self._sure_facts[name]:
                 yield f"{name} was {self._sure_facts[name]} and is {facts.get(name)}"
-        resetting = survivors.FACTORY_RESET in facts or survivors.FACTORY_RESET in self._sure_facts
+        asked = survivors.FACTORY_RESET in facts or survivors.FACTORY_RESET in self._sure_facts
+        # A sample may miss the moments between the wish and its end; afterwards all of that is gone for good.
+        resetting = asked or any(s.name == RESET and s.first < number for s in self.steps)
         if "database" in self._sure_facts and "database" not in facts and not resetting:
             yield "the database is gone"
         if not resetting and "provision/personalised.json" not in facts:

@@ -54,7 +54,9 @@ def copy(source: Path, to: Path) -> None:
 def files(fat: Path) -> dict[str, str]:
     """Digests of all files of a FAT file system, by their path; nothing where it cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
-        _run("mcopy", "-s", "-n", "-i", fat, "::/*", folder)
+        # One by one: mcopy stops at the first that it cannot read, such as one that is just being removed.
+        for name in _run("mdir", "-b", "-i", fat, "::/").stdout.decode(errors="replace").splitlines():
+            _run("mcopy", "-s", "-n", "-i", fat, name.rstrip("/"), folder)
         return {
             str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
             for p in sorted(Path(folder).rglob("*"))

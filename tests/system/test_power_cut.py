@@ -73,6 +73,7 @@ def recording(new_box: Box, request: pytest.FixtureRequest) -> Iterator[Recordin
         new_box.flash()
 
 
+@pytest.mark.timeout(1800)
 def test_first_boot_settings_and_factory_reset(recording: Recording) -> None:
     box = recording.box
     recording.begin("first boot")
