@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from appliance import __version__
-from appliance.model.errors import UsageError
+from appliance.model.errors import BaseDrift, UsageError
 from image import base, blockmap, bundle, cache, disk, keys, packages, python, sbom, slots, tree
 from image.progress import note, step, taken
 from image.run import run
@@ -115,7 +115,7 @@ def _fetched(
             apt.update()
         apt.fetch(locked, debs)
         return locked
-    except packages.Drift:
+    except BaseDrift:
         if strict:
             raise
     current = apt.resolve(want.packages + want.boot_packages)

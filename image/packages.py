@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from appliance.model.errors import PlatenError, UsageError
+from appliance.model.errors import BaseDrift, PlatenError, UsageError
 from image.progress import note
 
 HERE = Path(__file__).parent
@@ -46,13 +46,6 @@ class Package(msgspec.Struct, frozen=True, order=True):
     @property
     def file(self) -> str:
         return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
-
-
-class Drift(PlatenError):
-    """The mirror no longer has what base.lock names."""
-
-    code = "base-drift"
-    exit_status = 1
 
 
 def wanted() -> Wanted:
@@ -128,7 +121,7 @@ class Apt:
         return sorted(found)
 
     def fetch(self, packages: Sequence[Package], store: Path) -> None:
-        """The .deb of each package into `store`. What is there already is not fetched again. Drift where the
+        """The .deb of each package into `store`. What is there already is not fetched again. BaseDrift where the
         mirror has another version."""
         store.mkdir(parents=True, exist_ok=True)
         missing = [p for p in packages if not _whole(store / p.file, p)]
@@ -139,10 +132,7 @@ class Apt:
             try:
                 self._run("apt-get", "-q", "download", *names, cwd=store)
             except PlatenError:
-                raise Drift(
-                    "The mirror no longer has every version of base.lock",
-                    hint="'platen-image lock' takes the present ones, and the commit shows which",
-                ) from None
+                raise BaseDrift("The mirror no longer has every version of base.lock") from None
         for package in packages:
             if not _whole(store / package.file, package):
                 raise PlatenError(

@@ -40,6 +40,7 @@ PlatenError
 │   ├── OnTrial                on-trial           the running version has to prove itself first
 │   ├── NothingToDo            nothing-to-do      no offer, no installation, nothing to restart for
 │   └── InstallFailed          install-failed install-cancelled install-interrupted
+├── BaseDrift                  exit 1: base-drift  Debian's mirror has moved on from what an image is made of
 ├── AccessDenied               exit 1: wrong password or setup code
 ├── ServiceDown                exit 1: service-down  another service of this box does not answer
 └── Fault                      exit 70: a fault of ours
@@ -190,6 +191,12 @@ class BrokerUnreachable(LinkError):
 class CertificateMismatch(LinkError):
     code = "certificate-mismatch"
     default_hint = "Nothing was sent; the dealer has to check the address and the certificate authority"
+
+
+class BaseDrift(PlatenError):
+    code = "base-drift"
+    exit_status = 1
+    default_hint = "'platen-image lock' takes the present versions, and the commit shows which"
 
 
 class UpdateError(PlatenError):

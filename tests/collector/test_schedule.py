@@ -238,4 +238,5 @@ def test_whatever_happens_a_printer_is_never_lost(steps: list[tuple[str, float]]
                 schedule.failed("p", now)
     schedule.resume("p", now)
     schedule.wish("p", now)
-    assert schedule.take(now + 1, 1) == [Due("p", "status")] or schedule.next_at() is not None
+    # Which of the two readings is due depends on how long it all took.
+    assert [due.printer for due in schedule.take(now + 1, 1)] == ["p"] or schedule.next_at() is not None

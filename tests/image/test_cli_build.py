@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.model.errors import BaseDrift
 from image import build, cache, cli, packages
 from image.packages import Package
 
@@ -109,7 +110,7 @@ def test_a_fault_of_a_tool_has_its_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_: build.Options) -> None:
-        raise packages.Drift("The mirror no longer has it")
+        raise BaseDrift("The mirror no longer has it")
 
     monkeypatch.setattr(build, "build", fails)
     assert cli.main(["build"]) == 1

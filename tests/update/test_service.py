@@ -85,6 +85,14 @@ class Box:
             await asyncio.sleep(0.01)
         raise AssertionError(status)
 
+    async def news(self, what: Callable[[Any], bool]) -> Any:
+        """What the portal is told, once `what` holds: it is written after Status has it."""
+        for _ in range(300):
+            if what(told := self.portal_news()):
+                return told
+            await asyncio.sleep(0.01)
+        raise AssertionError(told)
+
     def spool(self, octets: bytes = b"bundle") -> str:
         path = self.places.spool / "0123456789abcdef.raucb"
         path.write_bytes(octets)
@@ -256,7 +264,7 @@ async def test_refusals(
     if code not in ("bad-address", "nothing-to-do", "already-there"):
         status = await box.until(lambda s: s["last_error"] is not None)
         assert status["last_error"]["code"] == code
-        assert box.portal_news().error.startswith(code)
+        assert (await box.news(lambda told: told.error is not None)).error.startswith(code)
         assert box.journal.read().attempt is None
     if asked["source"] == source:
         await box.until(lambda s: s["operation"] == "idle")
