@@ -76,6 +76,7 @@ class Update:
         self._used = time.monotonic()
         self._told = 0.0
         self._stopping = asyncio.Event()
+        self._restarting = asyncio.Lock()
 
     async def run(self, passed: socket.socket | None = None) -> None:
         """Serves until there is nothing left to do, or `stop`."""
@@ -103,7 +104,8 @@ class Update:
         notify.ready("idle")
         try:
             while not self._stopping.is_set() and not self._idle():
-                await self._restart_when_due()
+                async with self._restarting:
+                    await self._restart_when_due()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._timing.look_s):
                         await self._stopping.wait()
@@ -247,10 +249,12 @@ class Update:
 
     async def _answer_restart(self, _: dict[str, Any]) -> dict[str, Any]:
         """Restart now into what is installed."""
-        if not self._due():
-            raise NothingToDo("Nothing is installed that a restart would start", hint="")
-        self._asked = True
-        await self._restart_when_due()
+        # The loop in `run` looks at the same moment; if it restarted first, this answer would not get out.
+        async with self._restarting:
+            if not self._due():
+                raise NothingToDo("Nothing is installed that a restart would start", hint="")
+            self._asked = True
+            await self._restart_when_due()
         return {}
 
     async def _answer_acknowledge(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +326,7 @@ class Update:
         )
 
     async def _restart_when_due(self) -> None:
-        if not self._due():
+        if self._stopping.is_set() or not self._due():
             return
         now = clock.now()
         due = policy.restart_due(

@@ -184,6 +184,24 @@ async def test_a_file_is_installed_and_removed(box: Box, replay: Replay) -> None
     assert box.places.restart.exists()
 
 
+async def test_a_restart_is_answered_although_the_loop_looks_too(box: Box) -> None:
+    box.start()
+    await box.ask("Install", source=box.spool())
+    await box.until(lambda s: s["operation"] == "restart-due")
+    assert box.update is not None
+    real = box.update._settings
+
+    async def slow() -> Any:
+        """A busy disk: the loop is still reading while somebody asks."""
+        await asyncio.sleep(0.2)
+        return await real()
+
+    box.update._settings = slow  # type: ignore[method-assign]
+    await asyncio.sleep(0.1)
+    await box.ask("Restart")
+    assert box.places.restart.exists()
+
+
 async def test_progress_is_told(box: Box, replay: Replay) -> None:
     seen = set()
     real = software.write
