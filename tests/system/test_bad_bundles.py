@@ -34,7 +34,7 @@ def refuse(box: Box, bundle: Path, *codes: str, mode: str = "plain", **more: obj
         f"{mode} {bundle.name}: {found['code']} after {time.monotonic() - began:.0f} s: {found['sentence']}"
     )
     assert found["code"] in codes
-    journal = box.run("journalctl -b -o cat --no-pager | grep -F platen | tail -n 200")
+    journal = box.run("journalctl -b -o cat --no-pager -t platen-update -n 200")
     assert found["sentence"][:40] in journal or found["code"] in journal
 
 
