@@ -207,9 +207,12 @@ async def test_elsewhere_than_on_the_box_nothing_is_wrong(alone: Page, paths: Pa
     _, text, _ = await alone.get("/software")
     assert "not a box with two copies" in words(text)
     assert "service-down" not in text
+    assert "keeps two copies" not in words(text)
     software.write(paths.software, Software(version="0.1.0"))
     _, text, _ = await alone.get("/software")
     assert "service-down" in text
+    assert "keeps two copies" in words(text)
+    assert "not a box with two copies" not in words(text)
 
 
 async def test_the_overview_says_what_did_not_stay(office: Page, paths: Paths) -> None:
