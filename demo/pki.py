@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from image import keys
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -42,17 +43,11 @@ class Authority:
             self._root = x509.load_pem_x509_certificate(self.certificate.read_bytes())
             return
         self._key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(name)
+        subject, start = keys.common_name(name), _now() - dt.timedelta(days=1)
         self._root = (
-            _builder(
-                subject,
-                subject,
-                self._key.public_key(),
-                _now() - dt.timedelta(days=1),
-                dt.timedelta(days=3650),
-            )
+            keys.certificate(subject, subject, self._key.public_key(), start, start + dt.timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(sign_certificates=True), critical=True)
+            .add_extension(keys.key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -81,11 +76,11 @@ class Authority:
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         start = start or _now() - dt.timedelta(hours=1)
-        length = (end - start) if end else dt.timedelta(days=90)
+        end = end or start + dt.timedelta(days=90)
         made = (
-            _builder(_name(name), self._root.subject, key.public_key(), start, length)
+            keys.certificate(keys.common_name(name), self._root.subject, key.public_key(), start, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(sign_certificates=False), critical=True)
+            .add_extension(keys.key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
@@ -101,64 +96,20 @@ class Authority:
         return pair
 
 
-def install(authority: Authority, pair: Pair, keys: Path) -> None:
+def install(authority: Authority, pair: Pair, folder: Path) -> None:
     """Lays a client's key and certificate and the root where a box looks for them (its `keys` folder)."""
-    keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for source, name in (
         (authority.certificate, "ca.crt"),
         (pair.certificate, "operational.crt"),
         (pair.key, "operational.key"),
     ):
-        _write(keys / name, source.read_bytes())
+        keys.write(folder / name, source.read_bytes())
 
 
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     """PEM, readable by its owner alone."""
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    _write(path, pem)
-
-
-def _write(path: Path, data: bytes) -> None:
-    # Made beside and renamed: a reader never meets half a key, and it never is readable by others for a moment.
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-    beside.rename(path)
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    start: dt.datetime,
-    length: dt.timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + length)
-    )
-
-
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        key_cert_sign=sign_certificates,
-        crl_sign=sign_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    keys.write(path, keys.pem(key))
 
 
 def _host(text: str) -> x509.GeneralName:
@@ -166,10 +117,6 @@ def _host(text: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def _now() -> dt.datetime:

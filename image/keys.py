@@ -31,50 +31,50 @@ def make(folder: Path, names: tuple[str, ...] = ROOTS) -> None:
 
 def _pair(folder: Path, name: str) -> None:
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = _name(f"Platen update {name}")
+    root_name = common_name(f"Platen update {name}")
     root = (
-        _certificate(root_name, root_name, root_key.public_key())
+        certificate(root_name, root_name, root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(key_usage(signs_certificates=True), critical=True)
         .sign(root_key, hashes.SHA256())
     )
     signer = (
-        _certificate(_name(f"Platen update signer of {name}"), root_name, key.public_key())
+        certificate(common_name(f"Platen update signer of {name}"), root_name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         .sign(root_key, hashes.SHA256())
     )
-    for stem, certificate, secret in ((name, root, root_key), (f"{name}-signer", signer, key)):
-        _write(
-            folder / f"{stem}.key",
-            secret.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-            0o600,
-        )
-        _write(folder / f"{stem}.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    for stem, signed, secret in ((name, root, root_key), (f"{name}-signer", signer, key)):
+        write(folder / f"{stem}.key", pem(secret), 0o600)
+        write(folder / f"{stem}.crt", signed.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+def certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    start: datetime.datetime = _START,
+    end: datetime.datetime = _FOREVER,
 ) -> x509.CertificateBuilder:
+    """What every certificate begins with."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_START)
-        .not_valid_after(_FOREVER)
+        .not_valid_before(start)
+        .not_valid_after(end)
     )
 
 
-def _name(text: str) -> x509.Name:
+def common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """An authority's, or that of whoever signs with it (RFC 5280 4.2.1.3)."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -88,7 +88,17 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as file:
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """PKCS #8, not encrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Made beside and renamed: a reader never meets half a key, and it never is readable by others for a moment."""
+    beside = path.with_name(path.name + ".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
+    beside.rename(path)
