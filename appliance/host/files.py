@@ -23,10 +23,15 @@ def replace(path: Path, octets: bytes, mode: int = 0o640) -> None:
         finally:
             os.close(fd)
         os.rename(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except OSError as e:
         raise DiskFull(f"{path.name} cannot be written: {e.strerror}") from e
+
+
+def sync(folder: Path) -> None:
+    """Waits until the disk has the names in `folder`. OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from appliance.host import journal
+from appliance.host import files, journal
 from appliance.host.journal import Message
 from appliance.model.errors import Fault, PlatenError
 
@@ -50,7 +50,7 @@ def request(data: Path) -> None:
     """Ask for a reset at the next boot. When this returns it is certain to happen."""
     try:
         os.close(os.open(data / MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        _sync(data)
+        files.sync(data)
     except OSError as e:
         raise _failed(data, e) from e
 
@@ -64,7 +64,7 @@ def finish(data: Path) -> bool:
         _empty(data, kept | {data / MARK})
         os.sync()  # what was removed, deeper down too, is gone from the disk before the mark is
         (data / MARK).unlink()
-        _sync(data)
+        files.sync(data)
     except OSError as e:
         raise _failed(data, e) from e
     return True
@@ -83,14 +83,6 @@ def _empty(folder: Path, kept: set[Path]) -> None:
                 path.rmdir()
         else:
             path.unlink()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _failed(data: Path, error: OSError) -> Fault:

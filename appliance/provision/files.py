@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.host.files import sync
 from appliance.model.errors import DiskFull, Fault
 
 log = logging.getLogger(__name__)
@@ -127,14 +128,6 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         os.pwrite(fd, data, offset)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
         os.fsync(fd)
     finally:
         os.close(fd)

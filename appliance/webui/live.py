@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.host import control
 from appliance.model.errors import Fault, PlatenError
+from appliance.model.messages import Rollback
 
 SHORT_S = 2.0
 """How long a page waits for a status; past it, the page is shown without."""
@@ -117,14 +118,6 @@ class Ended(msgspec.Struct, frozen=True):
     time: str
     code: str = ""
     sentence: str = ""
-
-
-class Rollback(msgspec.Struct, frozen=True):
-    version: str
-    kept: str
-    cause: str
-    sentence: str
-    time: str
 
 
 class Waiting(msgspec.Struct, frozen=True):
