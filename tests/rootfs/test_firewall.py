@@ -15,6 +15,9 @@ import pytest
 
 from tests.rootfs.conftest import USERS
 
+BOX, LAN = f"platen-box-{os.getpid()}", f"platen-lan-{os.getpid()}"
+"""Network namespaces of this run: another run may have its own."""
+
 TCP = (22, 53, 80, 443, 631, 8883, 9100)
 UDP = (53, 67, 123, 161, 162, 5353)
 OPEN = {
@@ -78,7 +81,7 @@ class Net:
         ).stdout
 
     def nft(self, *command: str) -> str:
-        return self.run("platen-box", "chroot", str(self.tree), "nft", *command)
+        return self.run(BOX, "chroot", str(self.tree), "nft", *command)
 
     def ask(
         self, where: str, address: str, uid: int = 0, tcp: object = TCP, udp: object = UDP
@@ -97,31 +100,27 @@ class Net:
 
 @pytest.fixture(scope="module")
 def net(tree: Path) -> Iterator[Net]:
-    if (
-        shutil.which("ip") is None
-        or subprocess.run(["ip", "netns", "add", "platen-box"], check=False).returncode
-    ):
+    if shutil.which("ip") is None or subprocess.run(["unshare", "--net", "true"], check=False).returncode:
         pytest.skip("no network namespaces here")
     listeners: list[subprocess.Popen[str]] = []
     try:
         net = Net(tree)
-        subprocess.run(["ip", "netns", "add", "platen-lan"], check=True)
-        link = ["type", "veth", "peer", "name", "lan0", "netns", "platen-lan"]
-        subprocess.run(["ip", "-n", "platen-box", "link", "add", "eth0", *link], check=True)
+        for where in (BOX, LAN):
+            subprocess.run(["ip", "netns", "add", where], check=True)
+        link = ["type", "veth", "peer", "name", "lan0", "netns", LAN]
+        subprocess.run(["ip", "-n", BOX, "link", "add", "eth0", *link], check=True)
         for where, name, addresses in (
-            ("platen-box", "eth0", ("192.168.7.2/24",)),
-            ("platen-lan", "lan0", ("192.168.7.1/24", "203.0.113.1/24")),
+            (BOX, "eth0", ("192.168.7.2/24",)),
+            (LAN, "lan0", ("192.168.7.1/24", "203.0.113.1/24")),
         ):
             for address in addresses:
                 subprocess.run(["ip", "-n", where, "addr", "add", address, "dev", name], check=True)
             for device in (name, "lo"):
                 subprocess.run(["ip", "-n", where, "link", "set", device, "up"], check=True)
-        subprocess.run(
-            ["ip", "-n", "platen-box", "route", "add", "default", "via", "192.168.7.1"], check=True
-        )
+        subprocess.run(["ip", "-n", BOX, "route", "add", "default", "via", "192.168.7.1"], check=True)
         net.nft("-c", "-f", "/etc/nftables.conf")
         net.nft("-f", "/etc/nftables.conf")
-        for where in ("platen-box", "platen-lan"):
+        for where in (BOX, LAN):
             listener = subprocess.Popen(
                 [
                     "ip",
@@ -144,7 +143,7 @@ def net(tree: Path) -> Iterator[Net]:
     finally:
         for listener in listeners:
             listener.communicate()
-        for where in ("platen-box", "platen-lan"):
+        for where in (BOX, LAN):
             subprocess.run(["ip", "netns", "delete", where], check=False, capture_output=True)
 
 
@@ -157,40 +156,40 @@ def uid(tree: Path, name: str) -> int:
 
 @pytest.mark.parametrize("name", sorted(OPEN))
 def test_out(net: Net, tree: Path, name: str) -> None:
-    assert net.ask("platen-box", "192.168.7.1", uid(tree, name)) == OPEN[name]
+    assert net.ask(BOX, "192.168.7.1", uid(tree, name)) == OPEN[name]
 
 
 def test_out_to_public_addresses(net: Net, tree: Path) -> None:
-    assert net.ask("platen-box", "203.0.113.1", USERS["collector"]) == set()
-    assert net.ask("platen-box", "203.0.113.1", USERS["uplink"]) == OPEN["uplink"]
+    assert net.ask(BOX, "203.0.113.1", USERS["collector"]) == set()
+    assert net.ask(BOX, "203.0.113.1", USERS["uplink"]) == OPEN["uplink"]
 
 
 def test_in(net: Net) -> None:
     before = net.refused("refused_in")
     # What was sent from port 5353 or comes back is answered; nothing else is even refused.
-    assert net.ask("platen-lan", "192.168.7.2") == {("tcp", 80), ("udp", 5353)}
+    assert net.ask(LAN, "192.168.7.2") == {("tcp", 80), ("udp", 5353)}
     assert net.refused("refused_in") > before
-    net.run("platen-lan", "ping", "-c", "1", "-W", "2", "192.168.7.2")
+    net.run(LAN, "ping", "-c", "1", "-W", "2", "192.168.7.2")
 
 
 def test_what_is_refused_is_counted(net: Net) -> None:
     before = net.refused("refused_out")
-    net.ask("platen-box", "192.168.7.1", USERS["webui"], tcp=[443], udp=[])
+    net.ask(BOX, "192.168.7.1", USERS["webui"], tcp=[443], udp=[])
     assert net.refused("refused_out") > before
 
 
 def test_own_services_are_reached_on_loopback(net: Net) -> None:
-    assert ("tcp", 80) in net.ask("platen-box", "127.0.0.1", USERS["update"])
+    assert ("tcp", 80) in net.ask(BOX, "127.0.0.1", USERS["update"])
 
 
 def test_the_documented_switches(net: Net, tree: Path) -> None:
     """Traps."""
     net.nft("add", "element", "inet", "platen", "open_udp", "{ 162 }")
     try:
-        assert ("udp", 162) in net.ask("platen-lan", "192.168.7.2")
+        assert ("udp", 162) in net.ask(LAN, "192.168.7.2")
     finally:
         net.nft("delete", "element", "inet", "platen", "open_udp", "{ 162 }")
-    assert ("udp", 162) not in net.ask("platen-lan", "192.168.7.2")
+    assert ("udp", 162) not in net.ask(LAN, "192.168.7.2")
 
 
 @pytest.fixture
@@ -217,11 +216,11 @@ class Wishes:
 
     def granted(self) -> list[str]:
         script = ("chroot", str(self.net.tree), "/usr/lib/platen/open-ports", "/run/platen", "/run/opened")
-        self.net.run("platen-box", *script)
+        self.net.run(BOX, *script)
         return (self.net.tree / "run/opened").read_text().splitlines()
 
     def reached(self, name: str) -> set[int]:
-        return {port for _, port in self.net.ask("platen-box", "203.0.113.1", USERS[name], udp=[])}
+        return {port for _, port in self.net.ask(BOX, "203.0.113.1", USERS[name], udp=[])}
 
 
 def test_a_broker_on_another_port(wishes: Wishes) -> None:
