@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.host import clock, control, notify, software, users
+from appliance.host import clock, control, files, notify, software, users
 from appliance.host.bus import Bus
 from appliance.host.rauc import Bundle, Installer
 from appliance.model.errors import (
@@ -91,6 +91,7 @@ class Update:
             "Discard": self._answer_discard,
             "Restart": self._answer_restart,
             "Acknowledge": self._answer_acknowledge,
+            "FactoryReset": self._answer_factory_reset,
         }
         server = await control.serve(
             self._places.paths.socket("update"),
@@ -260,6 +261,20 @@ class Update:
     async def _answer_acknowledge(self, _: dict[str, Any]) -> dict[str, Any]:
         self._journal.change(state.acknowledged)
         self._tell(always=True)
+        return {}
+
+    async def _answer_factory_reset(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Have the box restart and empty its data partition. Not into new software: of a box that knows no printers
+        any more nobody could say whether they still answer."""
+        self._must_be_free()
+        if self._due():
+            raise UpdateBusy(
+                "New software is installed and waits for its restart",
+                hint="Restart into it first, or cancel it",
+                code="restart-waits",
+            )
+        log.warning("a factory reset was asked for; the box restarts")
+        files.replace(self._places.reset, b"asked\n")
         return {}
 
     def _used_by(self, method: control.Handler) -> control.Handler:

@@ -279,6 +279,11 @@ _STORIES: dict[str, tuple[str, str, str]] = {
         _UNTOUCHED,
         N_("Wait for it, or cancel it."),
     ),
+    "restart-waits": (
+        N_("New software is installed and waits for its restart."),
+        _NOTHING,
+        N_("On the page Software, restart the box or say that it shall not be used. Then try again."),
+    ),
     "on-trial": (
         N_("The version that runs still has to prove itself."),
         _UNTOUCHED,

@@ -13,6 +13,8 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 from playwright.async_api import Page as Tab
 
+from appliance.host import software
+from appliance.model.messages import Software
 from appliance.store.database import open_database
 from appliance.webui import auth
 from tests.webui import sample
@@ -43,8 +45,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 async def box(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Page]:
-    """A box in use; its pages are only looked at."""
+    """A box in use, made of our image; its pages are only looked at."""
     paths = make_paths(tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r"))
+    software.write(paths.software, Software(version="0.1.0"))
     db = open_database(paths.database)
     sample.fill(db, time.time())
     db.close()

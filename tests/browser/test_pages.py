@@ -30,6 +30,7 @@ PAGES = {
     "report": "/reports/34",
     "settings": "/settings",
     "software": "/software",
+    "factory-reset": "/settings/factory-reset",
 }
 LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 

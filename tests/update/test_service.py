@@ -41,6 +41,7 @@ class Box:
             paths=Paths(folder / "state", run),
             folder=folder / "update",
             restart=run / "restart",
+            reset=run / "factory-reset",
             cmdline=folder / "cmdline",
             os_release=folder / "os-release",
             page=("127.0.0.1", 9),
@@ -525,6 +526,28 @@ async def test_what_became_of_an_update_is_in_the_journal_by_id(
     caplog.clear()
     await gate(box).run()
     assert sent(caplog) == {}, "told once"
+
+
+async def test_a_factory_reset_is_asked_of_systemd(box: Box) -> None:
+    box.start()
+    await box.ask("FactoryReset")
+    assert box.places.reset.exists()
+    assert not box.places.restart.exists()
+
+
+async def test_no_factory_reset_into_new_software(box: Box, replay: Replay) -> None:
+    """The printers that answered before are what it is judged by, and they would be forgotten."""
+    box.start()
+    await box.ask("Install", source=box.spool())
+    await box.until(lambda s: s["operation"] == "restart-due")
+    with pytest.raises(PlatenError) as refused:
+        await box.ask("FactoryReset")
+    assert refused.value.code == "restart-waits"
+    on_trial(box, replay)
+    with pytest.raises(PlatenError) as refused:
+        await box.ask("FactoryReset")
+    assert refused.value.code == "on-trial"
+    assert not box.places.reset.exists()
 
 
 async def test_the_gate_confirms(box: Box, replay: Replay, services: Services) -> None:

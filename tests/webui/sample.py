@@ -447,7 +447,16 @@ class Stand:
                 "Reload",
             ),
             "uplink": ("Status", "Retry", "Reload"),
-            "update": ("Status", "Room", "Install", "Cancel", "Discard", "Restart", "Acknowledge"),
+            "update": (
+                "Status",
+                "Room",
+                "Install",
+                "Cancel",
+                "Discard",
+                "Restart",
+                "Acknowledge",
+                "FactoryReset",
+            ),
         }
         for service in services or tuple(methods):
             handlers = {f"platen.{service}.{m}": self._handler(f"{service}.{m}") for m in methods[service]}

@@ -11,6 +11,7 @@ from appliance.webui.pages import (
     printer,
     printers,
     reports,
+    reset,
     search,
     settings,
     software,
@@ -25,6 +26,7 @@ ROUTES: list[web.RouteDef] = [
     *printer.ROUTES,
     *reports.ROUTES,
     *settings.ROUTES,
+    *reset.ROUTES,
     *software.ROUTES,
     *status.ROUTES,
 ]

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 from aiohttp import web
 
+from appliance.host import software
 from appliance.model.errors import PlatenError, SettingError, TargetError
 from appliance.model.settings import SETTINGS, Setting, Value, check
 from appliance.model.targets import parse
@@ -161,12 +162,9 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     wrong = {f: t.gettext(text) for f, text in (("password", short), ("again", differs)) if text}
     status = 422
     if not wrong:
-        try:
-            if not await box.doors.password_right(guard.source(request), form.get("old", "")):
-                wrong["old"] = t.gettext("This password is not right.")
-        except auth.TooManyTries as slow:
-            wrong["old"] = t.gettext("Wait %(span)s, then try again.", span=t.duration(max(slow.wait_s, 1)))
-            status = 429
+        trouble, status = await password_trouble(request, form.get("old", ""))
+        if trouble:
+            wrong["old"] = trouble
     if wrong:
         return await _page(request, status=status, password_wrong=wrong)
     await box.doors.set_password(form.get("password", ""))
@@ -176,6 +174,17 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     response = see("/settings", done="password")
     sign_in(request, response, token)
     return response
+
+
+async def password_trouble(request: web.Request, password: str) -> tuple[str, int]:
+    """Why the password of now is not believed, and the status to say so with. "" when it is right."""
+    t = request[VISITOR].t
+    try:
+        if await request.app[BOX].doors.password_right(guard.source(request), password):
+            return "", 200
+    except auth.TooManyTries as slow:
+        return t.gettext("Wait %(span)s, then try again.", span=t.duration(max(slow.wait_s, 1))), 429
+    return t.gettext("This password is not right."), 422
 
 
 async def end_session(request: web.Request) -> web.StreamResponse:
@@ -280,6 +289,7 @@ async def _page(
         token_set=token_set,
         new_token=new_token,
         flash=t.gettext(_DONE[done]) if done in _DONE else "",
+        is_box=software.read(request.app[BOX].software) is not None,
     )
 
 
