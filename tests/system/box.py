@@ -463,10 +463,11 @@ class Box:
         self.cut_power()
         self.boot()
         self.wait_serial(r"starting the rescue page")
-        self.until(self._rescue_answers, BOOT_S, "the rescue page does not answer", 2)
+        self.until(self.rescue_answers, BOOT_S, "the rescue page does not answer", 2)
         self.state = State.RESCUE
 
-    def _rescue_answers(self) -> bool:
+    def rescue_answers(self) -> bool:
+        """Whether the page of a box that has nothing left to start is there."""
         try:
             return "rescue" in self.page("/").text.lower()
         except OSError:

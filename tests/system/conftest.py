@@ -19,7 +19,7 @@ KEPT = TREE / "build/test-image"
 """What is left of a run that failed."""
 
 ORDER = ("test_network", "test_full_cycle", "test_ports", "test_bad_bundles", "test_footprint", "test_boards",
-         "test_power_cut")  # fmt: skip
+         "test_stick", "test_rescue", "test_power_cut")  # fmt: skip
 """One box goes through all of it, and a boot under emulation takes a minute: the cycle begins with its first."""
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.system import measure
-from tests.system.box import ROLLBACK_S, Box, State
+from tests.system.box import INSTALL_S, ROLLBACK_S, Box, State
 from tests.system.bundles import Bundles, build, following
 from tests.system.lab import FIRST_PRINTER, OFFICE, PREFIX, Lab
 from tests.system.visitor import Visitor
@@ -91,11 +91,20 @@ def test_it_keeps_what_it_knew(box: Box, lab: Lab) -> None:
 
 
 def test_an_image_that_does_not_boot_is_taken_back(box: Box, bundles: Bundles) -> None:
+    """It comes as a file that somebody uploads on the page."""
     box.transition(State.READY)
     box.wait_committed()
     before, slot = box.version(), box.slot()
     bad = bundles.unbootable(following(before))
-    box.begin_install(box.serve(bad))
+    uploaded = time.monotonic()
+    visitor = Visitor(box.address())
+    visitor.enter(box.setup_code)
+    visitor.upload("/software", "/software/upload", bad)
+    measure.show(
+        f"{bad.stat().st_size / 1e6:.0f} MB uploaded and checked in {time.monotonic() - uploaded:.0f} s"
+    )
+    box.until(lambda: box.status()["operation"] == "restart-due", INSTALL_S, "it is not installed", 2)
+    visitor.post("/software", "/software/restart")
     box.until(lambda: box.agent_gone(), 600, "it does not restart", 0.5)
     began = time.monotonic()
     box.wait_other_boot(ROLLBACK_S)
@@ -106,8 +115,6 @@ def test_an_image_that_does_not_boot_is_taken_back(box: Box, bundles: Bundles) -
     show_rollback("did not boot", took, rollback)
     assert took <= ROLLBACK_S
     assert rollback["version"] == following(before)
-    visitor = Visitor(box.address())
-    visitor.enter(box.setup_code)
     assert rollback["version"] in visitor.get("/software")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.system import measure, qemu, wire
 from tests.system.box import Box, State
-from tests.system.lab import ATTACKER, ELSEWHERE, Lab
+from tests.system.lab import ATTACKER, BROKER, ELSEWHERE, TENANT, Lab
+from tests.system.visitor import Visitor
 
 OPEN_TCP, OPEN_UDP = {80}, {5353}
 """docs/box.md. 68/udp answers DHCP servers only; 162/udp opens when traps are switched on."""
@@ -164,6 +165,22 @@ def test_a_service_reaches_what_it_may_and_nothing_else(service: str, box: Box) 
         f"{service} as {user}: {refused} of {len(TARGETS)} did not leave the box; {sorted(reached)} did"
     )
     assert reached == MAY[service]
+
+
+def test_a_broker_on_another_port_is_let_through_while_it_is_set(box: Box) -> None:
+    box.transition(State.READY)
+    visitor = Visitor(box.address())
+    visitor.enter(box.setup_code)
+    ours = {"uplink.host": BROKER, "uplink.tenant": TENANT, "uplink.heartbeat_s": "300"}
+
+    def reaches(port: int) -> None:
+        since = wire.size(box.folder / "wire.pcap")
+        visitor.post("/settings", "/settings", group="uplink", **ours, **{"uplink.port": str(port)})
+        box.until(lambda: any(p.port == port for p in box.sent(since)), 60, f"nothing goes to port {port}")
+
+    reaches(8885)
+    reaches(8883)
+    box.until(lambda: "8885" not in box.run("cat /run/platen-ports/opened"), 60, "the port stays open")
 
 
 def test_the_capture_would_show_it(box: Box) -> None:

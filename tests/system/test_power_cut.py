@@ -20,7 +20,7 @@ from tests.system.bundles import Bundles, build, following
 from tests.system.judge import Result
 from tests.system.lab import TREE
 from tests.system.recording import Recording
-from tests.system.visitor import Visitor
+from tests.system.visitor import PASSWORD, Visitor
 
 SEEDS = TREE / "tests/system/seeds.txt"
 KILLS = 20
@@ -41,7 +41,10 @@ def save_settings(box: Box) -> None:
 
 
 def ask_for_reset(box: Box) -> None:
-    box.run("touch /run/platen-update/factory-reset")
+    visitor = Visitor(box.address())
+    visitor.enter(box.setup_code)
+    here = "/settings/factory-reset"
+    assert "restarts now" in visitor.post(here, here, password=PASSWORD)
 
 
 def settle(box: Box) -> None:
