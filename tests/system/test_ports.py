@@ -153,16 +153,20 @@ def test_a_service_reaches_what_it_may_and_nothing_else(service: str, box: Box) 
     box.transition(State.READY)
     box.page("/login")  # starts the page
     box.status()  # and the update service
-    unit, user = WHO[service]
-    since = wire.size(box.folder / "wire.pcap")
-    tried = json.loads(box.python(_TRY, unit, user, input=json.dumps(TARGETS), timeout=120))
-    left = {(p.protocol, p.destination, p.port, p.source_port) for p in box.sent(since)}
-    reached = {(kind, to, port) for kind, to, port, own, _ in tried if (kind, to, port, own) in left}
+    since, tried = wire.size(box.folder / "wire.pcap"), []
+    reached: set[tuple[str, str, int]] = set()
+    for _ in range(
+        3
+    ):  # on a busy machine a first packet may still wait for its neighbour's address when it is given up
+        tried += json.loads(box.python(_TRY, *WHO[service], input=json.dumps(TARGETS), timeout=120))
+        left = {(p.protocol, p.destination, p.port, p.source_port) for p in box.sent(since)}
+        reached = {(kind, to, port) for kind, to, port, own, _ in tried if (kind, to, port, own) in left}
+        if reached >= MAY[service]:
+            break
     # Where the kernel chose no port, nothing can have been sent; and nothing of the kind must have come from elsewhere.
-    assert len(tried) == len(TARGETS)
     refused = len(TARGETS) - len(reached)
     measure.show(
-        f"{service} as {user}: {refused} of {len(TARGETS)} did not leave the box; {sorted(reached)} did"
+        f"{service} as {WHO[service][1]}: {refused} of {len(TARGETS)} did not leave the box; {sorted(reached)} did"
     )
     assert reached == MAY[service]
 
