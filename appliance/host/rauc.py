@@ -8,7 +8,9 @@ does not know stays an InstallFailed with RAUC's own words.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,15 @@ from appliance.model.errors import (
     DownloadFailed,
     InstallFailed,
     PlatenError,
+    ServiceDown,
+    Stalled,
     UpdateBusy,
     UpdateError,
 )
 
 _NAME = "de.pengutronix.rauc"
 _INTERFACE = f"{_NAME}.Installer"
+_BLOCK = Path("/sys/block")
 
 FLOOR_STATUS = 3
 """The exit status by which our pre-install handler says "below the floor"."""
@@ -40,8 +45,11 @@ FLOOR_STATUS = 3
 INSPECT_S = 120.0
 """RAUC itself asks a server that does not answer five times over, and answers nobody else meanwhile."""
 
-INSTALL_S = 3_600.0
-"""Longer than any installation that is still getting anywhere."""
+STALL_S = 240.0
+"""So long without an octet or a step, and an installation gets nowhere: RAUC itself waits for a silent server for ever.
+Less than the 300 s after which the kernel makes a read error of it, which would look like a damaged bundle."""
+
+LOOK_S = 2.0
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +99,7 @@ class Installer:
         self._trust = trust
         self._finished: asyncio.Future[int] | None = None
         self._progress: Callable[[Progress], None] | None = None
+        self._last: Progress | None = None
         self._listening = False
 
     async def compatible(self) -> str:
@@ -103,13 +112,19 @@ class Installer:
 
     async def inspect(self, source: str) -> Bundle:
         """The manifest of a file or address, its signature verified. UpdateError."""
-        answer = await self._call(
-            "InspectBundle", "sa{sv}", source, self._options(source), timeout_s=INSPECT_S
-        )
+        try:
+            answer = await self._call(
+                "InspectBundle", "sa{sv}", source, self._options(source), timeout_s=INSPECT_S
+            )
+        except ServiceDown as e:
+            if e.code != "service-slow":
+                raise
+            raise Stalled("The server does not answer") from None
         return bundle(answer[0])
 
     async def install(self, source: str, progress: Callable[[Progress], None]) -> None:
-        """Write it to the other slots and make them the next to boot; returns when that is done. UpdateError."""
+        """Write it to the other slots and make them the next to boot; returns when that is done. UpdateError; after
+        Stalled, RAUC still waits."""
         loop = asyncio.get_running_loop()
         self._finished, self._progress = loop.create_future(), progress
         try:
@@ -118,16 +133,26 @@ class Installer:
                 await self._bus.listen("/", _INTERFACE, self._heard)
                 await self._bus.watch(_NAME, self._gone)
             await self._call("InstallBundle", "sa{sv}", source, self._options(source))
-            async with asyncio.timeout(INSTALL_S):
-                result = await self._finished
-        except TimeoutError:
-            raise InstallFailed(f"The installation took longer than {INSTALL_S / 60:.0f} minutes") from None
+            result = await self._ended(self._finished)
         finally:
             self._finished = self._progress = None
         if result < 0:
             raise InstallFailed("RAUC ended in the middle of the installation", code="install-interrupted")
         if result:
             raise fault(str((await self._properties()).get("LastError", "")))
+
+    async def _ended(self, finished: asyncio.Future[int]) -> int:
+        """RAUC's result, as long as it gets anywhere."""
+        before, since = None, 0.0
+        while True:
+            done, _ = await asyncio.wait([finished], timeout=LOOK_S)
+            if done:
+                return finished.result()
+            now = (self._last, await asyncio.to_thread(_received))
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since > STALL_S:
+                raise Stalled("The server stopped sending")
 
     async def slots(self) -> list[Slot]:
         """All of them, in the order of their names."""
@@ -168,11 +193,22 @@ class Installer:
             self._finished.set_result(int(arguments[0]))
         elif member == "PropertiesChanged" and self._progress is not None and "Progress" in arguments[0]:
             percent, text, _ = arguments[0]["Progress"]
-            self._progress(Progress(max(0, min(100, int(percent))), str(text)[:200]))
+            self._last = Progress(max(0, min(100, int(percent))), str(text)[:200])
+            self._progress(self._last)
 
     def _gone(self) -> None:
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(-1)
+
+
+def _received() -> int:
+    """Sectors that came over the network block device RAUC streams through (Documentation/block/stat.rst); 0 while
+    there is none."""
+    sectors = 0
+    for stat in _BLOCK.glob("nbd*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it goes when RAUC is through
+            sectors += int(stat.read_text().split()[2])
+    return sectors
 
 
 def bundle(info: dict[str, Any]) -> Bundle:
@@ -291,9 +327,9 @@ _FAULTS: tuple[tuple[str, type[UpdateError], str, str | None], ...] = (
     ),
     (
         "timed? ?out|too slow|Operation too slow|no more retries",
-        DownloadFailed,
+        Stalled,
         "The server stopped sending",
-        "download-stalled",
+        None,
     ),
     (
         "server not responding|[Cc]ould(n't| not) (connect|resolve)|failed to read data from remote",

@@ -35,14 +35,16 @@ ANSWER_S = 5.0
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """Where things lie; tests put them elsewhere. `folder`: this service's own, with `spool` in it. `restart`: what
-    platen-reboot.path waits for; `reset`: what platen-factory-reset-request.path does. `trust`: whom download servers
-    may be certified by, where the dealer has an authority of its own; provision writes it."""
+    """Where things lie; tests put them elsewhere. `folder`: this service's own, with `spool` in it. `restart`, `reset`
+    and `stop_rauc`: what platen-reboot.path, platen-factory-reset-request.path and platen-rauc-stop.path wait for.
+    `trust`: whom download servers may be certified by, where the dealer has an authority of its own; provision writes
+    it."""
 
     paths: Paths
     folder: Path = Path("/var/lib/platen-update")
     restart: Path = Path("/run/platen-update/restart")
     reset: Path = Path("/run/platen-update/factory-reset")
+    stop_rauc: Path = Path("/run/platen-update/stop-rauc")
     cmdline: Path = Path("/proc/cmdline")
     os_release: Path = Path("/usr/lib/os-release")
     trust: Path = Path("/run/platen-trust/ca.pem")

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from appliance.host import clock, ports
+from appliance.host import clock, files, ports
 from appliance.host.journal import Message, message
 from appliance.host.rauc import Bundle, Installer, Progress
-from appliance.model.errors import InstallFailed, NothingToDo, PlatenError, UpdateBusy
+from appliance.model.errors import InstallFailed, NothingToDo, PlatenError, Stalled, UpdateBusy
 from appliance.update import look, policy, state, version
 from appliance.update.journal import Journal
 from appliance.update.look import Places
@@ -23,6 +24,10 @@ log = logging.getLogger("platen.update")
 
 Show = Callable[[str, int | None, str], None]
 """Gets the operation, how far it is, and RAUC's words for what it does."""
+
+
+LET_GO, LOOK_S = 100, 0.2
+"""How often root is looked for to have ended RAUC, and with what pause in seconds."""
 
 
 class Work:
@@ -78,6 +83,8 @@ class Work:
             raise
         except PlatenError as error:
             self._failed(error, bundle, checked)
+            if isinstance(error, Stalled):
+                await self._let_go()
         except Exception:
             log.exception("the installation failed")
             self._failed(InstallFailed("The installation failed by a fault of ours"), bundle, checked)
@@ -86,6 +93,18 @@ class Work:
             self._spool.remove(source)
             await self._reach(None)
             self._show("idle", None, "")
+
+    async def _let_go(self) -> None:
+        """RAUC waits for a silent server for ever, and for nobody else meanwhile: root ends it
+        (platen-rauc-stop.path). Whatever it had begun to write is marked bad since it began."""
+        log.warning("RAUC is ended: it still waits for the server")
+        with contextlib.suppress(PlatenError):
+            await asyncio.to_thread(files.replace, self._places.stop_rauc, b"stalled\n")
+            for _ in range(LET_GO):
+                if not await asyncio.to_thread(self._places.stop_rauc.exists):
+                    return
+                await asyncio.sleep(LOOK_S)
+        log.error("RAUC could not be ended; a restart of the box will")
 
     async def _checked(self, source: str, *, downgrade: bool, again: bool) -> Bundle:
         if self._spool.holds(source):

@@ -83,6 +83,7 @@ def test_what_starts(tree: Path) -> None:
             "platen-factory-reset.service",
             "platen-factory-reset-request.path",
             "platen-reboot.path",
+            "platen-rauc-stop.path",
             "platen-provision.service",
             "platen-ports.service",
             "platen-ports.path",

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from appliance.host import control, ports, software
+from appliance.host import rauc as rauc_door
 from appliance.host.journal import Message
 from appliance.host.paths import Paths
 from appliance.host.systemd1 import Unit
@@ -42,6 +43,7 @@ class Box:
             folder=folder / "update",
             restart=run / "restart",
             reset=run / "factory-reset",
+            stop_rauc=run / "stop-rauc",
             cmdline=folder / "cmdline",
             os_release=folder / "os-release",
             page=("127.0.0.1", 9),
@@ -219,6 +221,46 @@ async def test_progress_is_told(box: Box, replay: Replay) -> None:
     assert replay.sources == ["https://updates.example/x.raucb"] * 2
     percents = [p for o, p in seen if o == "installing" and p is not None]
     assert {0, 40, 80, 100} <= set(percents)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A quarter of a second without a step or an octet is a stall; the folder stands for /sys/block."""
+    monkeypatch.setattr(rauc_door, "LOOK_S", 0.05)
+    monkeypatch.setattr(rauc_door, "STALL_S", 0.25)
+    monkeypatch.setattr(rauc_door, "_BLOCK", tmp_path / "block")
+    (tmp_path / "block/nbd0").mkdir(parents=True)
+    return tmp_path / "block/nbd0/stat"
+
+
+async def test_a_server_that_falls_silent_is_not_waited_for(
+    box: Box, replay: Replay, impatient: Path
+) -> None:
+    replay.hold.clear()
+    box.start()
+    await box.ask("Install", source="https://updates.example/x.raucb")
+    status = await box.until(lambda s: bool(s["last_error"]))
+    assert status["last_error"]["code"] == "download-stalled"
+    for _ in range(100):
+        if box.places.stop_rauc.exists():
+            break
+        await asyncio.sleep(0.01)
+    assert box.places.stop_rauc.read_bytes(), "RAUC is to be ended"
+    assert (await box.ask("Status"))["operation"] == "installing", "until it is"
+    box.places.stop_rauc.unlink()
+    await box.until(lambda s: s["operation"] == "idle")
+
+
+async def test_a_slow_server_is_waited_for(box: Box, replay: Replay, impatient: Path) -> None:
+    replay.hold.clear()
+    box.start()
+    await box.ask("Install", source="https://updates.example/x.raucb")
+    for sectors in range(12):  # no step of RAUC's for three times as long, and octets all the while
+        impatient.write_text(f"1 0 {sectors * 8} 0 0 0 0 0 0 0 0\n")  # noqa: ASYNC240 - a few octets
+        await asyncio.sleep(0.07)
+    replay.hold.set()
+    status = await box.until(lambda s: s["operation"] == "restart-due")
+    assert status["last_error"] is None
 
 
 async def test_it_restarts_at_once_where_the_setting_says_so(box: Box) -> None:
