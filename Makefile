@@ -18,17 +18,20 @@ setup: ## .venv/bin/platen and what it needs
 	@tools/setup run
 
 .PHONY: test
-test: test-here test-debian13 ## every test, on this machine's Python and on Debian 13's
+test: ## every test, on this machine's Python and on Debian 13's at the same time
+	@tools/setup test
+	@tools/debian13 true
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-here test-debian13
 
 .PHONY: test-here
 test-here: ## every test on this machine's Python (ARGS="-k name")
 	@tools/setup test
-	$(RUN) -m pytest -n 4 --dist loadfile $(ARGS)
+	$(RUN) -m pytest -n 3 --dist loadfile $(ARGS)
 
 .PHONY: test-debian13
 test-debian13: ## every test on the Python of the image
 	@tools/setup test
-	tools/debian13 python3 -m pytest -n 4 --dist loadfile -p no:cacheprovider $(ARGS)
+	tools/debian13 python3 -m pytest -n 3 --dist loadfile -p no:cacheprovider $(ARGS)
 
 .PHONY: image
 image: ## build/image: a card and its update bundle (ARCH=arm64; ARGS=--help)
