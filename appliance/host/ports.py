@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wishes for ports out that the firewall does not have open anyway. A file says them; root grants them
-(platen-ports.path, /usr/lib/platen/open-ports), so that no service needs a right to the firewall."""
+(platen-ports-*.path, /usr/lib/platen/open-ports), so that no service needs a right to the firewall."""
 
 from __future__ import annotations
 
