@@ -332,10 +332,16 @@ _FAULTS: tuple[tuple[str, type[UpdateError], str, str | None], ...] = (
         None,
     ),
     (
-        "server not responding|[Cc]ould(n't| not) (connect|resolve)|failed to read data from remote",
+        "server not responding|[Cc]ould(n't| not) (connect|resolve)",
         DownloadFailed,
         "The server cannot be reached",
         "download-gone",
+    ),
+    (
+        "failed to read data from remote",  # whatever it was: RAUC's helper gives up after five tries
+        DownloadFailed,
+        "The server broke off, or sent something other than what was asked for",
+        "download-failed",
     ),
     (
         "server did not send bundle size|content-range|incomplete HTTP|(HTTP|http) (error|response)",

@@ -63,7 +63,7 @@ SENTENCES = {
     "Failed to stream bundle https://h/x: failed to configure streaming: unexpected HTTP error code 503":
         "download-failed",
     "Failed to stream bundle https://h/x: server did not send bundle size": "download-failed",
-    "failed to read data from remote server": "download-gone",
+    "failed to read data from remote server": "download-failed",
     "Already processing a different method": "update-busy",
     "already processing a different method": "update-busy",
     "Failed mounting bundle: Failed to open /dev/mapper/control: No such file or directory": "install-failed",
