@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from appliance.host import clock, files, ports
 from appliance.host.journal import Message, message
 from appliance.host.rauc import Bundle, Installer, Progress
-from appliance.model.errors import InstallFailed, NothingToDo, PlatenError, Stalled, UpdateBusy
+from appliance.model.errors import BundleBroken, InstallFailed, NothingToDo, PlatenError, Stalled, UpdateBusy
 from appliance.update import look, policy, state, version
 from appliance.update.journal import Journal
 from appliance.update.look import Places
@@ -152,7 +152,13 @@ class Work:
         )
         self._journal.change(lambda s: state.begin(s, attempt))
         self._show("installing", 0, "")
-        await installer.install(source, self._progressed)
+        try:
+            await installer.install(source, self._progressed)
+        except BundleBroken:
+            if not self._spool.holds(source):
+                # Of a server that has gone the kernel says the same as of damage: "input/output error".
+                await installer.inspect(source)
+            raise
         before = await look.before(self._places)
         self._journal.change(lambda s: state.installed(s, before))
 

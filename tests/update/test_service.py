@@ -251,6 +251,33 @@ async def test_a_server_that_falls_silent_is_not_waited_for(
     await box.until(lambda s: s["operation"] == "idle")
 
 
+@pytest.mark.parametrize(
+    ("source", "later", "code"),
+    [
+        (
+            "https://updates.example/x.raucb",
+            "failed to configure streaming: server not responding",
+            "download-gone",
+        ),
+        ("https://updates.example/x.raucb", "", "bundle-broken"),
+        ("", "server not responding", "bundle-broken"),
+    ],
+)
+async def test_a_server_that_has_gone_is_not_a_damaged_bundle(
+    box: Box, replay: Replay, source: str, later: str, code: str
+) -> None:
+    replay.hold.clear()
+    box.start()
+    await box.ask("Install", source=source or box.spool())
+    replay.error = (
+        "Failed updating slot boot.1: Failed to copy data: Error reading from file: Input/output error"
+    )
+    replay.inspect_error = later
+    replay.hold.set()
+    status = await box.until(lambda s: bool(s["last_error"]))
+    assert status["last_error"]["code"] == code
+
+
 async def test_a_slow_server_is_waited_for(box: Box, replay: Replay, impatient: Path) -> None:
     replay.hold.clear()
     box.start()
