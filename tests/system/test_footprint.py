@@ -42,7 +42,8 @@ def searches(box: Box) -> bool:
     try:
         box.control("collector", "platen.collector.Scan")
     except ControlError as error:
-        assert error.code == "already-scanning", error
+        if error.code != "already-scanning":
+            raise
         return False
     return True
 
