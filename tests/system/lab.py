@@ -195,7 +195,7 @@ def another(recording: str, number: int) -> str:
     found = re.search(r"^1\.3\.6\.1\.2\.1\.43\.5\.1\.1\.17\.1\|4(x?)\|(\S+)", recording, re.MULTILINE)
     assert found, "a recording without a serial number"
     old = bytes.fromhex(found[2]).decode() if found[1] else found[2]
-    new = f"{old[:-3]}{number:03}"
+    new = f"{old[:-3]}{900 + number}"  # above those of the recordings
     for before, after in ((old, new), (old.encode().hex(), new.encode().hex())):
         recording = re.sub(re.escape(before), after, recording, flags=re.IGNORECASE)
     cards = r"^(1\.3\.6\.1\.2\.1\.2\.2\.1\.6\.\d+\|4x\|[0-9A-Fa-f]{8})[0-9A-Fa-f]{4}$"
