@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    box = getattr(item, "funcargs", {}).get("box")
+    given = getattr(item, "funcargs", {})
+    box = given.get("box") or getattr(given.get("recording"), "box", None)
     if report.failed and isinstance(box, Box):
         KEPT.mkdir(parents=True, exist_ok=True)
         log = box.folder / "serial.log"

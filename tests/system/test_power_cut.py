@@ -81,6 +81,7 @@ def test_first_boot_settings_and_factory_reset(recording: Recording) -> None:
     box = recording.box
     recording.begin("first boot")
     box.wait_ready()
+    assert box.run("cat /run/platen-data").strip() == "card"
     box_id = box.run("cat /data/platen/identity/box-id").strip()
     settle(box)
     recording.step("settings")
