@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import json
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,17 +100,31 @@ def test_the_machine_id_of_the_first_boot_stays(boot: Boot) -> None:
             Path("/etc/machine-id").write_text(mine)
 
 
-def test_a_partition_that_udev_has_no_link_for_yet_is_found(boot: Boot, device: Path) -> None:
-    known = f"/sys/class/block/{device.name}"
-    before = (
-        f"mount -t tmpfs sys /sys/class/block && mkdir /sys/class/block/a {known} && : > /sys/class/block/a/uevent"
-        f" && printf 'DEVNAME={device.name}\\nPARTNAME=data\\n' > {known}/uevent"
-    )
+def tell_kernel(disk: Path, change: int, start: int, octets: int) -> None:
+    """BLKPG of linux/blkpg.h on partition 1: `change` 1 adds, 2 removes."""
+    partition = ctypes.create_string_buffer(struct.pack("qqi64s64s4x", start, octets, 1, b"", b""))
+    argument = struct.pack("iiiP", change, 0, len(partition.raw) - 1, ctypes.addressof(partition))
+    with disk.open("rb") as file:
+        fcntl.ioctl(file, 0x1269, argument)
+
+
+@pytest.fixture
+def added(device: Path) -> Iterator[Path]:
+    """A partition named "data" that was added to the kernel's list as systemd-repart does: without its name."""
+    table = f"label: gpt\nstart=2048, size={100 * MIB // 512}, name=data\n"
+    subprocess.run(["sfdisk", "-q", device], input=table, text=True, check=True)
+    tell_kernel(device, 1, MIB, 100 * MIB)
+    yield Path(f"{device}p1")
+    tell_kernel(device, 2, 0, 0)
+
+
+def test_a_partition_that_nobody_has_named_yet_is_found(boot: Boot, added: Path) -> None:
+    assert "PARTNAME" not in Path(f"/sys/class/block/{added.name}/uevent").read_text()
     late = Path("/dev/disk/by-partlabel/data")
     assert not late.exists()
-    assert boot("echo kept > platen/file", late, before)[0] == "new"
-    assert boot(use=late, before=before)[2]["platen/file"] == "kept\n"
-    assert boot(use=late)[0] == "memory"
+    assert boot("echo kept > platen/file", late)[0] == "new"
+    assert boot(use=late)[2]["platen/file"] == "kept\n"
+    assert boot(use=late.with_name("another"))[0] == "memory"
 
 
 def damage(device: Path, at: int, octets: int) -> None:
