@@ -21,7 +21,7 @@ setup: ## .venv/bin/platen and what it needs
 test: ## every test, on this machine's Python and on Debian 13's at the same time
 	@tools/setup test
 	@tools/debian13 true
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-here test-debian13
+	@$(MAKE) --no-print-directory --jobs=2 test-here test-debian13
 
 .PHONY: test-here
 test-here: ## every test on this machine's Python (ARGS="-k name")
