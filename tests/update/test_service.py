@@ -149,7 +149,8 @@ async def test_a_server_on_another_port_is_let_through_while_it_is_needed(
                 said = box.places.paths.ports("update").read_text().strip()
                 if wishes[-1:] != [(said, len(replay.sources))]:
                     wishes.append((said, len(replay.sources)))
-                opened.write_text(f"update {said}\n")
+                (tmp_path / "opened.new").write_text(f"update {said}\n")
+                (tmp_path / "opened.new").rename(opened)  # as open-ports does: never half of it
 
     granting = asyncio.create_task(root())
     box.start()
