@@ -157,7 +157,9 @@ async def test_ctrl_c_while_asking() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         silent.setblocking(False)
+        # A shell has what it starts in the background ignore Ctrl-C, and its children inherit that.
         child = await asyncio.create_subprocess_exec(
+            "env", "--default-signal=INT",
             sys.executable, "-m", "appliance.cli", "query", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "60",
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
