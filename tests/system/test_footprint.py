@@ -67,7 +67,7 @@ def test_memory_with_fifty_printers(fifty: Box) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3 * HALF_AN_HOUR)
+@pytest.mark.timeout(5 * HALF_AN_HOUR)
 def test_written_in_half_an_hour_of_work_and_one_of_rest(fifty: Box, lab: Lab) -> None:
     # Once in its life a file system's tables are zeroed, in the background.
     fifty.until(lambda: "ext4lazyinit" not in fifty.run("cat /proc/[0-9]*/comm"), 1800, "no end of it", 10)
