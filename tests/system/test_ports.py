@@ -61,7 +61,7 @@ LAN, OUT = ATTACKER, ELSEWHERE
 TARGETS = [
     *(("tcp", LAN, port) for port in (22, 53, 80, 443, 515, 631, 1883, 8883, 9100)),
     *(("udp", LAN, port) for port in (53, 67, 123, 161, 162, 514, 5353)),
-    *(("tcp", OUT, port) for port in (25, 80, 443, 8883)),
+    *(("tcp", OUT, port) for port in (25, 53, 80, 443, 8883)),
     *(("udp", OUT, port) for port in (53, 123, 161, 443)),
 ]
 MAY = {
