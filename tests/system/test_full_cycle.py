@@ -104,7 +104,7 @@ def test_an_image_that_does_not_boot_is_taken_back(box: Box, bundles: Bundles) -
         f"{bad.stat().st_size / 1e6:.0f} MB uploaded and checked in {time.monotonic() - uploaded:.0f} s"
     )
     box.until(lambda: box.status()["operation"] == "restart-due", INSTALL_S, "it is not installed", 2)
-    visitor.post("/software", "/software/restart")
+    visitor.restart("/software", "/software/restart")
     box.until(lambda: box.agent_gone(), 600, "it does not restart", 0.5)
     began = time.monotonic()
     box.wait_other_boot(ROLLBACK_S)

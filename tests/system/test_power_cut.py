@@ -43,8 +43,7 @@ def save_settings(box: Box) -> None:
 def ask_for_reset(box: Box) -> None:
     visitor = Visitor(box.address())
     visitor.enter(box.setup_code)
-    here = "/settings/factory-reset"
-    assert "restarts now" in visitor.post(here, here, password=PASSWORD)
+    visitor.restart("/settings/factory-reset", "/settings/factory-reset", password=PASSWORD)
 
 
 def settle(box: Box) -> None:

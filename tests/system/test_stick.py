@@ -57,7 +57,7 @@ def test_a_stick_is_offered_and_installed_at_a_word(box: Box, stick: Path) -> No
     assert "waits, from a USB stick" in visitor.get("/software")
     visitor.post("/software", "/software/install", waiting="yes")
     box.until(lambda: box.status()["operation"] == "restart-due", INSTALL_S, "it is not installed", 2)
-    visitor.post("/software", "/software/restart")
+    visitor.restart("/software", "/software/restart")
     box.wait_other_boot()
     box.wait_ready()
     box.wait_committed()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import itertools
 import re
@@ -32,6 +33,11 @@ class Visitor:
         take."""
         data = urllib.parse.urlencode({"token": self._token(form), **fields}).encode()
         return self._sent(urllib.request.Request(self._base + path, data, {"Origin": self._base}), timeout)
+
+    def restart(self, form: str, path: str, **fields: str) -> None:
+        """Sends a form upon which the box restarts: the page that follows may come or not."""
+        with contextlib.suppress(OSError):
+            self.post(form, path, **fields)
 
     def upload(self, form: str, path: str, file: Path, timeout: float = 300) -> str:
         """Sends a file as the browser does, in pieces; the page that follows. AssertionError as in `post`."""
