@@ -51,6 +51,8 @@ class Bundles:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(self._content, work, copy_function=os.link)
         (work / "manifest.raucm").unlink()
+        for index in work.glob("*.block-hash-index"):
+            index.unlink()
         text = re.sub(r"^(sha256|size|verity-\w+|adaptive)=.*\n", "", self._manifest, flags=re.MULTILINE)
         for key, value in manifest.items():
             text, times = re.subn(rf"^{key}=.*$", f"{key}={value}", text, flags=re.MULTILINE)
@@ -80,10 +82,11 @@ class Bundles:
 
         return self.make("unbootable", change=change, version=version)
 
-    def flipped(self, at: float) -> Path:
-        """The built bundle with one octet of its payload changed, at that part of its length."""
+    def flipped(self, sound: Path, at: float) -> Path:
+        """That bundle with one octet of its payload changed, at that part of its length. An adaptive one would be
+        installed, and rightly, where the octet is in a block that the box has already."""
         bundle = self.folder / f"flipped-{at:g}.raucb"
-        shutil.copyfile(self.built, bundle)
+        shutil.copyfile(sound, bundle)
         with bundle.open("r+b") as file:
             place = int(bundle.stat().st_size * at)
             file.seek(place)
