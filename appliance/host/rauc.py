@@ -117,7 +117,7 @@ class Installer:
                 "InspectBundle", "sa{sv}", source, self._options(source), timeout_s=INSPECT_S
             )
         except ServiceDown as e:
-            if e.code != "service-slow":
+            if e.code != "service-slow" or not source.startswith("https:"):
                 raise
             raise Stalled("The server does not answer") from None
         return bundle(answer[0])
@@ -133,7 +133,7 @@ class Installer:
                 await self._bus.listen("/", _INTERFACE, self._heard)
                 await self._bus.watch(_NAME, self._gone)
             await self._call("InstallBundle", "sa{sv}", source, self._options(source))
-            result = await self._ended(self._finished)
+            result = await self._ended(self._finished, source)
         finally:
             self._finished = self._progress = None
         if result < 0:
@@ -141,7 +141,7 @@ class Installer:
         if result:
             raise fault(str((await self._properties()).get("LastError", "")))
 
-    async def _ended(self, finished: asyncio.Future[int]) -> int:
+    async def _ended(self, finished: asyncio.Future[int], source: str) -> int:
         """RAUC's result, as long as it gets anywhere."""
         before, since = None, 0.0
         while True:
@@ -152,7 +152,9 @@ class Installer:
             if now != before:
                 before, since = now, time.monotonic()
             elif time.monotonic() - since > STALL_S:
-                raise Stalled("The server stopped sending")
+                if source.startswith("https:"):
+                    raise Stalled("The server stopped sending")
+                raise InstallFailed(f"The installation got nowhere for {STALL_S / 60:.0f} minutes")
 
     async def slots(self) -> list[Slot]:
         """All of them, in the order of their names."""
@@ -327,9 +329,9 @@ _FAULTS: tuple[tuple[str, type[UpdateError], str, str | None], ...] = (
     ),
     (
         "timed? ?out|too slow|Operation too slow|no more retries",
-        Stalled,
+        DownloadFailed,
         "The server stopped sending",
-        None,
+        "download-stalled",
     ),
     (
         "server not responding|[Cc]ould(n't| not) (connect|resolve)",

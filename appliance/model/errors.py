@@ -34,9 +34,9 @@ PlatenError
 │   ├── BundleFormat           bundle-format      plain or crypt; only verity bundles are taken
 │   ├── BundleTooLarge         bundle-too-large   for the slot; no-room: for the data partition
 │   ├── BundleBroken           bundle-broken      not a bundle, cut short, or damaged
-│   ├── DownloadFailed         download-failed download-gone download-untrusted
+│   ├── DownloadFailed         download-failed download-gone download-stalled download-untrusted
 │   │   │                      download-no-ranges download-missing bad-address
-│   │   └── Stalled            download-stalled   RAUC may still be waiting for the server
+│   │   └── Stalled            download-stalled   RAUC itself still waits for the server
 │   ├── UpdateBusy             update-busy        one is being installed already
 │   ├── OnTrial                on-trial           the running version has to prove itself first
 │   ├── NothingToDo            nothing-to-do      no offer, no installation, nothing to restart for

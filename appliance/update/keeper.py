@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -144,7 +145,7 @@ class Keeper:
             # Its tries are counted down by every start; the other slot comes when they are used up.
             log.error("the version could not be marked bad: %s", e)
         if here:
-            restart(self._places)
+            wish(self._places.restart)
             return False
         now = self._journal.change(lambda s: state.arrived(s, boot)[0])
         self._tell(boot, now)
@@ -170,7 +171,8 @@ class Keeper:
             log.warning("%s", e)
 
 
-def restart(places: Places) -> None:
-    """Ask for a restart: platen-reboot.path waits for this file, so that this service needs no right to restart."""
-    places.restart.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(places.restart, b"update\n")
+def wish(path: Path) -> None:
+    """Ask root for what `path` stands for: a .path unit waits for this file, so that this service needs no right to
+    do it. DiskFull."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path, b"update\n")

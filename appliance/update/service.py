@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.host import clock, control, files, notify, software, users
+from appliance.host import clock, control, notify, software, users
 from appliance.host.bus import Bus
 from appliance.host.rauc import Bundle, Installer
 from appliance.model.errors import (
@@ -33,7 +33,7 @@ from appliance.store import settings
 from appliance.store.worker import Worker
 from appliance.update import look, policy, state, summary
 from appliance.update.journal import Journal
-from appliance.update.keeper import restart
+from appliance.update.keeper import wish
 from appliance.update.look import Places
 from appliance.update.spool import Spool
 from appliance.update.state import State
@@ -274,7 +274,7 @@ class Update:
                 code="restart-waits",
             )
         log.warning("a factory reset was asked for; the box restarts")
-        files.replace(self._places.reset, b"asked\n")
+        wish(self._places.reset)
         return {}
 
     def _used_by(self, method: control.Handler) -> control.Handler:
@@ -357,7 +357,7 @@ class Update:
         self._journal.change(lambda s: state.installed(s, before))
         self._tell(always=True)
         log.info("restarting into the new version")
-        restart(self._places)
+        wish(self._places.restart)
         self._stopping.set()
 
     async def _restart_words(self) -> str | None:

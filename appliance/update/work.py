@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from appliance.host import clock, files, ports
+from appliance.host import clock, ports
 from appliance.host.journal import Message, message
 from appliance.host.rauc import Bundle, Installer, Progress
 from appliance.model.errors import BundleBroken, InstallFailed, NothingToDo, PlatenError, Stalled, UpdateBusy
 from appliance.update import look, policy, state, version
 from appliance.update.journal import Journal
+from appliance.update.keeper import wish
 from appliance.update.look import Places
 from appliance.update.spool import Spool, bundles
 from appliance.update.state import Attempt, Offer
@@ -99,7 +100,7 @@ class Work:
         (platen-rauc-stop.path). Whatever it had begun to write is marked bad since it began."""
         log.warning("RAUC is ended: it still waits for the server")
         with contextlib.suppress(PlatenError):
-            await asyncio.to_thread(files.replace, self._places.stop_rauc, b"stalled\n")
+            wish(self._places.stop_rauc)
             for _ in range(LET_GO):
                 if not await asyncio.to_thread(self._places.stop_rauc.exists):
                     return

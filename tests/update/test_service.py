@@ -252,6 +252,25 @@ async def test_a_server_that_falls_silent_is_not_waited_for(
     await box.until(lambda s: s["operation"] == "idle")
 
 
+async def test_rauc_is_left_alone_where_it_gave_up_itself(box: Box, replay: Replay) -> None:
+    replay.error = "Failed to stream bundle https://updates.example/x.raucb: Operation timed out"
+    box.start()
+    await box.ask("Install", source="https://updates.example/x.raucb")
+    status = await box.until(lambda s: bool(s["last_error"]) and s["operation"] == "idle")
+    assert status["last_error"]["code"] == "download-stalled"
+    assert not box.places.stop_rauc.exists()
+
+
+async def test_of_a_file_no_server_is_to_blame(box: Box, replay: Replay, impatient: Path) -> None:
+    replay.hold.clear()
+    box.start()
+    await box.ask("Install", source=box.spool())
+    status = await box.until(lambda s: bool(s["last_error"]) and s["operation"] == "idle")
+    assert status["last_error"]["code"] == "install-failed"
+    assert "server" not in status["last_error"]["sentence"]
+    assert not box.places.stop_rauc.exists()
+
+
 @pytest.mark.parametrize(
     ("source", "later", "code"),
     [
