@@ -41,7 +41,10 @@ SETTINGS_S = 2.0
 """How often to look whether a setting was changed."""
 
 HURRY_S = 0.5
-"""What should be seen soon (a new printer) waits this long for company, then is written."""
+"""What should be seen soon (a new printer, a warning) waits this long for company, then is written."""
+
+FIRST_COMMIT_S = 20.0
+"""The first commit of a quiet start comes after so long, the next ones at double the time, up to store.commit_s."""
 
 BUSY_S = (2.0, 60.0)
 """After a failed write, the next try comes after the first, doubling up to the second."""
@@ -78,7 +81,7 @@ class Collector:
         self._version = -1
         self._lines: dict[str, tuple[asyncio.Lock, int]] = {}
         self._visits: set[asyncio.Task[None]] = set()
-        self._wake, self._hurry = asyncio.Event(), asyncio.Event()
+        self._wake = asyncio.Event()
         self._excluded: list[Span] = []
 
     async def start(self) -> None:
@@ -326,7 +329,7 @@ class Collector:
             self.schedule.add(printer, mono(), full_age=0.0, paused=known.row.state == "paused")
         self.schedule.done(printer, "full", mono())
         self._heed(known)
-        self._hurry.set()
+        self.writer.hurry.set()
         self._wake.set()
 
     def rest(self, printer: str) -> None:
@@ -372,17 +375,17 @@ class Collector:
     # Writing
 
     async def _commit(self) -> None:
-        tries = 0
+        tries, began = 0, mono()
         while True:
-            wait = (
-                self.number("store.commit_s") if not tries else min(BUSY_S[0] * 2 ** (tries - 1), BUSY_S[1])
-            )
+            # After a start somebody waits for what it reads; later each commit less is wear that the card is spared.
+            longest = min(self.number("store.commit_s"), max(FIRST_COMMIT_S, mono() - began))
+            wait = longest if not tries else min(BUSY_S[0] * 2 ** (tries - 1), BUSY_S[1])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._hurry.wait()
+                    await self.writer.hurry.wait()
                     # A disk that refuses is not asked more often because somebody is in a hurry.
                     await asyncio.sleep(wait if tries else HURRY_S)
-            self._hurry.clear()
+            self.writer.hurry.clear()
             try:
                 if self.writer:
                     await self.writer.commit()

@@ -77,6 +77,8 @@ class Writer:
         """An unchanged printer is reported to the dealer again only after so long."""
         self.left_out = 0
         """Readings that found no room while the disk refused."""
+        self.hurry = asyncio.Event()
+        """Set where something waits that should not wait for `store.commit_s`."""
         self._worker, self._box = worker, box
         self._told: dict[str, Told] = {}
         self._waiting = Batch()
@@ -107,6 +109,8 @@ class Writer:
 
     def event(self, happened: Happened) -> None:
         self._waiting.events.append(happened)
+        if happened.severity != "info":
+            self.hurry.set()
         if len(self._waiting.events) > MOST_EVENTS:
             # What is only for information goes first.
             dispensable = next((i for i, e in enumerate(self._waiting.events) if e.severity == "info"), 0)

@@ -43,7 +43,7 @@ _TABLE = (
     Setting(key="poll.status_s", type="int", default=900, minimum=5, maximum=86_400, unit="s", help="How often to read status, levels and meters."),
     Setting(key="poll.full_s", type="int", default=86_400, minimum=30, maximum=7 * 86_400, unit="s", help="How often to read everything."),
     Setting(key="poll.at_once", type="int", default=8, minimum=1, maximum=64, help="How many printers to ask at the same time, one request each."),
-    Setting(key="store.commit_s", type="int", default=60, minimum=1, maximum=900, unit="s", help="How long readings may wait in memory before they are written together."),
+    Setting(key="store.commit_s", type="int", default=300, minimum=1, maximum=900, unit="s", help="How long readings may wait in memory before they are written together."),
     Setting(key="store.keep_days", type="int", default=400, minimum=7, maximum=3_650, unit="days", help="How long readings are kept on the box."),
     Setting(key="uplink.host", type="text", default="", help="The dealer's broker. Empty: nothing leaves the building."),
     Setting(key="uplink.port", type="int", default=8883, minimum=1, maximum=65_535, help="The broker's port."),

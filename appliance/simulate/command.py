@@ -17,6 +17,7 @@ from appliance.collector.wire import snmprec
 from appliance.model.errors import RecordingError, UsageError
 from appliance.model.targets import Address
 from appliance.simulate import behaviour, statistics
+from appliance.simulate.live import SECONDS_BETWEEN_JOBS
 from appliance.simulate.mib import Mib
 from appliance.simulate.server import Server, Station
 
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="let time pass: uptime runs, jobs come, toner falls"
     )
     parser.add_argument(
+        "--between-jobs",
+        type=_seconds,
+        default=SECONDS_BETWEEN_JOBS,
+        metavar="SECONDS",
+        help="with --live, how long a device is idle between two jobs, on average (default %(default)g)",
+    )
+    parser.add_argument(
         "--stats", type=Path, metavar="FILE", help="write what was asked to FILE when it ends"
     )
 
@@ -48,12 +56,13 @@ def run(args: argparse.Namespace) -> int:
     """Serve until interrupted. UsageError or RecordingError where that cannot begin."""
     if args.stats and not args.stats.absolute().parent.is_dir():
         raise UsageError(f"{args.stats} cannot be written: its folder does not exist")
-    stations = load(args.files, args.listen, live=args.live)
+    stations = load(args.files, args.listen, between_jobs=args.between_jobs if args.live else None)
     return asyncio.run(_serve(stations, parse_listen(args.listen)[1], args.stats))
 
 
-def load(files: Sequence[str], listen: str = LISTEN, *, live: bool = False) -> list[Station]:
-    """Stations for "FILE,name=value,..." words, at successive addresses. UsageError, RecordingError."""
+def load(files: Sequence[str], listen: str = LISTEN, *, between_jobs: float | None = None) -> list[Station]:
+    """Stations for "FILE,name=value,..." words, at successive addresses; alive where `between_jobs` (s) is given.
+    UsageError, RecordingError."""
     address: Address | None = parse_listen(listen)[0]
     mibs: dict[str, Mib] = {}
     found: dict[Address, Station] = {}
@@ -68,7 +77,7 @@ def load(files: Sequence[str], listen: str = LISTEN, *, live: bool = False) -> l
                 raise UsageError(f"There is no address left for {text}")
             if address in found:
                 raise UsageError(f"{text} and {found[address].name} would both answer at {address}")
-            found[address] = Station(_name(file), address, mibs[file], how, live=live)
+            found[address] = Station(_name(file), address, mibs[file], how, between_jobs=between_jobs)
             address = address + 1 if int(address) + 1 < 1 << address.max_prefixlen else None
     return list(found.values())
 
@@ -103,6 +112,7 @@ async def _serve(stations: list[Station], port: int, stats: Path | None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: print(json.dumps(server.statistics()), flush=True))
+    loop.add_signal_handler(signal.SIGUSR2, server.go_home)
     async with server:
         for line in _said(stations, server.port):
             print(line, flush=True)
@@ -126,6 +136,13 @@ def _said(stations: list[Station], port: int) -> Iterator[str]:
         yield "Ctrl-C ends it."
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 86400")
+    return value
+
+
 def _address(text: str, where: str) -> Address:
     try:
         return ipaddress.ip_address(text)
@@ -142,4 +159,5 @@ def _name(file: str) -> str:
 _SIGNALS = """\
 SIGUSR1 prints what was asked as one line of JSON: requests by kind, packets and octets both ways, requests that came
 before the one before was answered (overlaps), the most in one second, and what went to addresses where nothing stands.
+SIGUSR2 sends everybody home: nothing is printed any more, and the devices go on answering.
 """

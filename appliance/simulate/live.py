@@ -6,6 +6,7 @@ Everything follows from the seed and the time that has passed, so two runs of th
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from appliance.collector.wire.value import TIME_TICKS
@@ -124,9 +125,12 @@ _BROTHER_CODES = {0x00: "total", 0x01: "monochrome", 0x02: "color", 0x06: "duple
 
 
 class Live:
-    """The moving parts of one device. Times in seconds of the same clock as `start`."""
+    """The moving parts of one device. Times in seconds of the same clock as `start`; `between_jobs` is how long it is
+    idle between two, on average, or None where it prints nothing."""
 
-    def __init__(self, mib: Mib, seed: str, start: float, *, prints: bool = True) -> None:
+    def __init__(
+        self, mib: Mib, seed: str, start: float, between_jobs: float | None = SECONDS_BETWEEN_JOBS
+    ) -> None:
         self._mib = mib
         self._random = Random(seed)
         self._booted, self._ticks = start, mib.value(UPTIME)
@@ -139,8 +143,9 @@ class Live:
         broken = any(v.value == _DOWN for v in mib.varbinds if v.oid.startswith(_DEVICE + "."))
         idle = self._status is None or mib.varbinds[self._status].value == _IDLE
         # A printer that waits for toner or for a hand at its jam prints nothing; neither does what counts nothing.
-        self._prints = prints and bool(self._counters) and idle and not broken
-        self._next = start + self._random.expovariate(1 / SECONDS_BETWEEN_JOBS)
+        self._prints = between_jobs is not None and bool(self._counters) and idle and not broken
+        self._between = between_jobs or math.inf
+        self._next = start + self._pause()
 
     def update(self, now: float) -> None:
         """Bring the device to `now`."""
@@ -157,9 +162,17 @@ class Live:
             else:
                 self._start()
 
+    def go_home(self, now: float) -> None:
+        """Nobody prints after this; a job that runs is finished."""
+        self.update(now)
+        self._between = self._next = math.inf
+
     def restarted(self, now: float) -> None:
         """sysUpTime begins again at 0."""
         self._booted, self._ticks = now, 0
+
+    def _pause(self) -> float:
+        return self._between * self._random.expovariate(1.0)
 
     def _start(self) -> None:
         random = self._random
@@ -189,7 +202,7 @@ class Live:
         for supply in self._supplies:
             if color or not supply.colored:
                 self._mib.put(supply.at, supply.use(pages))
-        self._next = self._until + self._random.expovariate(1 / SECONDS_BETWEEN_JOBS)
+        self._next = self._until + self._pause()
         self._job = None
         self._show(_IDLE)
 

@@ -41,14 +41,20 @@ class Station:
     """One device at one address."""
 
     def __init__(
-        self, name: str, address: Address, mib: Mib, behaviour: Behaviour, *, live: bool = False
+        self,
+        name: str,
+        address: Address,
+        mib: Mib,
+        behaviour: Behaviour,
+        *,
+        between_jobs: float | None = None,
     ) -> None:
         self.name, self.address, self.behaviour = name, address, behaviour
-        moves = live or behaviour.restart_on_burst > 0
+        moves = between_jobs is not None or behaviour.restart_on_burst > 0
         self.agent = Agent(mib.copy() if moves else mib, behaviour)
         self.counts = statistics.Counts()
         seed = f"{name} {address}"
-        self.live = Live(self.agent.mib, seed, time.monotonic(), prints=live) if moves else None
+        self.live = Live(self.agent.mib, seed, time.monotonic(), between_jobs) if moves else None
         self._random = Random(seed)
         self._silent_until = self._awake_at = self._last_asked = float("-inf")
         self._pending: dict[bytes, int] = {}
@@ -151,6 +157,12 @@ class Server:
             asyncio.get_running_loop().remove_reader(sock)
             sock.close()
         self._sockets.clear()
+
+    def go_home(self) -> None:
+        """Nobody prints any more."""
+        for station in self.stations:
+            if station.live:
+                station.live.go_home(time.monotonic())
 
     def statistics(self) -> dict[str, Any]:
         """What was asked so far (statistics.report)."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from appliance.collector import schedule
+import pytest
+
+from appliance.collector import schedule, service
 from appliance.collector.service import mono
 from appliance.collector.wishes import handlers
 from appliance.store import settings
@@ -103,6 +105,22 @@ async def test_after_a_restart_known_printers_are_read_by_their_plans(tmp_path: 
         assert office.octets(n) - octets[n] <= 2_600, station.name
     assert office.overlaps() == 0
     assert codes(tmp_path / "platen.db").count("printer.found") == len(names)
+
+
+async def test_what_a_restart_reads_is_written_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only after store.commit_s: the page, the dealer and an update on trial wait for it."""
+    monkeypatch.setattr(service, "FIRST_COMMIT_S", 2.0)
+    office = Office()
+    office.stand(1, HP)
+    async with office:
+        configure(tmp_path / "platen.db", office, store__commit_s=900)
+        async with collecting(tmp_path) as collector:
+            await discovered(collector)
+        before = query(tmp_path / "platen.db", "SELECT max(last_seen) FROM contact")
+        async with collecting(tmp_path):
+            await until(
+                lambda: query(tmp_path / "platen.db", "SELECT max(last_seen) FROM contact") != before, 20.0
+            )
 
 
 async def test_a_printer_that_moves_stays_itself(tmp_path: Path) -> None:

@@ -78,6 +78,16 @@ async def test_what_belongs_together_is_written_together(worker: Worker) -> None
     assert await worker.run(readings.raw, "p") == ("t", [("1.3.6.1", 2, 5)])
 
 
+async def test_a_warning_does_not_wait_with_the_rest(worker: Worker) -> None:
+    writer = Writer(worker, "PL-TEST")
+    writer.printer(Printer(id="p", address="127.0.0.1"))
+    writer.reading("p", stamp(0), reading(0, 10))
+    writer.event(Happened(stamp(0), "printer.answers", "info", "p", {}))
+    assert not writer.hurry.is_set()
+    writer.event(Happened(stamp(0), "printer.silent", "warning", "p", {}))
+    assert writer.hurry.is_set()
+
+
 async def test_the_dealer_can_follow_from_record_to_record(worker: Worker) -> None:
     writer = Writer(worker, "PL-TEST")
     writer.printer(Printer(id="p", address="127.0.0.1"))

@@ -126,5 +126,6 @@ def test_help_says_what_there_is() -> None:
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_arguments(parser)
     text = parser.format_help()
-    for word in ("--listen", "--live", "--stats", "delay=SECONDS", "wrong-source", "SIGUSR1"):
+    words = ("--listen", "--live", "--between-jobs", "--stats", "delay=SECONDS", "wrong-source")
+    for word in (*words, "SIGUSR1", "SIGUSR2"):
         assert word in text

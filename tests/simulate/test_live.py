@@ -42,7 +42,7 @@ def test_uptime_runs_and_wraps() -> None:
     mib = device("kyocera-taskalfa-3554ci")
     start = mib.value(UPTIME)
     assert isinstance(start, int)
-    live = Live(mib, "a", 100.0, prints=False)
+    live = Live(mib, "a", 100.0, None)
     live.update(112.5)
     assert mib.value(UPTIME) == start + 1250
     live.update(100.0 + (1 << 32) / 100)
@@ -153,3 +153,23 @@ def test_the_same_seed_lives_the_same_life() -> None:
         aged("hp-laserjet-m507", 4 * HOUR, seed="y")[1],
     )
     assert different[0].varbinds != different[1].varbinds
+
+
+def test_where_everybody_went_home_nothing_more_is_printed() -> None:
+    mib = device("kyocera-taskalfa-3554ci")
+    live = Live(mib, "a", 0.0, 600.0)
+    live.update(HOUR)
+    printed = grown(device("kyocera-taskalfa-3554ci"), mib, MARKER + ".4.1.1")
+    assert 0 < printed < HOUR / 60
+    live.go_home(HOUR)
+    live.update(HOUR + 60)  # the last job ends
+    last = mib.value(MARKER + ".4.1.1")
+    live.update(9 * HOUR)
+    assert mib.value(MARKER + ".4.1.1") == last
+    assert mib.value(UPTIME) == live_ticks(9 * HOUR)
+
+
+def live_ticks(seconds: float) -> int:
+    start = device("kyocera-taskalfa-3554ci").value(UPTIME)
+    assert isinstance(start, int)
+    return (start + int(seconds * 100)) % (1 << 32)
