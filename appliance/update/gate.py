@@ -20,7 +20,7 @@ STEADY_S = 20.0
 
 DEADLINE_S = 150.0
 """Readings of known printers come within 20 s of a start and the portal within a minute of the network; twice that,
-and still far from the 270 s after which the initrd's dead man's switch restarts the box."""
+and still far from the 230 s after which the initrd's dead man's switch restarts the box."""
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,22 +107,29 @@ fi
 chmod 0444 /run/machine-id
 mount --bind /run/machine-id /sysroot/etc/machine-id
 
-# On trial: if nobody has called this slot good in time, restart, whatever else hangs. It runs on a copy of busybox
-# of its own, because nothing of the initrd is left by then.
+# On trial: if nobody has called this slot good in time, give it up and restart, whatever else hangs. It runs on a copy
+# of busybox of its own, because nothing of the initrd is left by then, and writes an environment that was made before.
 if [ "$TRIAL" = 1 ] && ENV=$(partition env); then
     mkdir /switch
     mount -t tmpfs -o mode=0700 switch /switch
     cp /bin/busybox /switch/busybox
+    # The tries are for power cuts. Whoever had his time once, undisturbed, is not given it twice more.
+    dd if="$ENV" of=/switch/seen bs=512 count=1 2> /dev/null
+    cp /switch/seen /switch/over
+    echo "/switch/over 0x0 0x200" > /etc/fw_env.config
+    fw_setenv "BOOT_${SLOT}_LEFT" 0
     # It has the files that it holds open and its own folder; there is no /dev/null there.
     cat > /switch/wait << W
-sleep 270
-dd bs=512 count=1 <&4 | grep -q "BOOT_${SLOT}_LEFT=9" && exit
+sleep 230
+dd bs=512 count=1 <&4 > now
+grep -q "BOOT_${SLOT}_LEFT=9" now && exit
 echo "<3>platen: slot $SLOT was not confirmed in time, restarting" >&5
+cmp -s now seen && dd if=over bs=512 conv=fsync >&6
 echo s >&3; sleep 1; echo b >&3
 W
-    for applet in sh sleep dd grep; do ln -s busybox "/switch/$applet"; done
+    for applet in sh sleep dd grep cmp; do ln -s busybox "/switch/$applet"; done
     (
-        exec 3> /proc/sysrq-trigger 4< "$ENV" 5> /dev/kmsg
+        exec 3> /proc/sysrq-trigger 4< "$ENV" 5> /dev/kmsg 6<> "$ENV"
         exec env -i PATH=/ chroot /switch /sh /wait > /dev/null 2>&1 < /dev/null
     ) &
 fi

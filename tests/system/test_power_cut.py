@@ -24,8 +24,8 @@ from tests.system.visitor import PASSWORD, Visitor
 
 SEEDS = TREE / "tests/system/seeds.txt"
 KILLS = 20
-SWITCH_S = 300
-"""The dead man's switch of a trial looks after 270 s."""
+SWITCH_S = 260
+"""The dead man's switch of a trial looks after 230 s."""
 
 SETTINGS = {
     "discovery": {"discovery.rate": "30", "discovery.every_h": "12"},
