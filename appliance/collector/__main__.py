@@ -16,6 +16,7 @@ from appliance.collector.service import Collector
 from appliance.host import control, identity, journal, notify, users
 from appliance.host.paths import Paths
 from appliance.model.errors import PlatenError
+from appliance.store.database import lay_out_log
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ async def serve(paths: Paths) -> None:
     box = identity.box_id(paths)
     collector = Collector(paths.database, paths.state / "discovery.json", box)
     await collector.start()
+    await collector.worker.run(lay_out_log, paths.database)
     server = await control.serve(
         paths.socket("collector"),
         wishes.handlers(collector),

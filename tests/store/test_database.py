@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -436,3 +437,59 @@ def test_a_file_that_may_only_be_read(path: Path) -> None:
     )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "database-read-only" in asked.stderr, asked.stderr
+
+
+def test_a_log_that_is_laid_out_is_written_in_place(path: Path) -> None:
+    with contextlib.closing(open_database(path)) as db:
+        database.lay_out_log(db, path)
+        log = path.with_name(f"{path.name}-wal")
+        assert log.stat().st_size == database.LOG_OCTETS
+        for n in range(30):
+            settings.put(db, "poll.full_s", 1000 + n, "you")
+        assert log.stat().st_size == database.LOG_OCTETS
+        # As after a power cut: the log is there, and its index is not.
+        copy = path.with_name("copy.db")
+        shutil.copyfile(path, copy)
+        shutil.copyfile(log, copy.with_name("copy.db-wal"))
+    with contextlib.closing(open_database(copy)) as db:
+        assert settings.load(db)["poll.full_s"] == 1029
+        database.lay_out_log(db, copy)
+        settings.put(db, "poll.full_s", 2000, "you")
+        assert settings.load(db)["poll.full_s"] == 2000
+
+
+def test_a_log_is_laid_out_beside_others_who_write(path: Path) -> None:
+    add = (
+        "import sys; from pathlib import Path; from appliance.store import settings, database;"
+        "db = database.open_database(Path(sys.argv[1])); print(flush=True);"
+        "[settings.put(db, 'poll.full_s', 1000 + n, 'you') for n in range(400)]; db.execute('SELECT 1').fetchone();"
+        "print(settings.version(db), flush=True); sys.stdin.read()"
+    )
+    with contextlib.closing(open_database(path)) as db:
+        began = settings.version(db)
+        other = subprocess.Popen(
+            [sys.executable, "-c", add, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout
+        other.stdout.readline()
+        log = path.with_name(f"{path.name}-wal")
+        for _ in range(20):
+            database.lay_out_log(db, path)
+        assert log.stat().st_size >= database.LOG_OCTETS
+        assert int(other.stdout.readline()) == began + 400
+        other.kill()
+        other.communicate()
+        assert settings.load(db)["poll.full_s"] == 1399
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_a_log_that_finds_no_room_stays_as_it_is(path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with contextlib.closing(open_database(path)) as db:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            database.lay_out_log(db, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        settings.put(db, "poll.full_s", 1234, "you")
+        assert settings.load(db)["poll.full_s"] == 1234
