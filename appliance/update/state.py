@@ -26,7 +26,7 @@ Stage = Literal["began", "installed", "trial"]
 Step = Literal["none", "gate", "refuse", "wait"]
 
 CAUSES: dict[str, str] = {
-    "did-not-start": "The new version did not start; the box went back after its tries were used up",
+    "did-not-start": "The new version did not start, or not far enough to be checked; the box went back by itself",
     "cut-short": "The new version started, but ended or hung before it could be checked",
     "gate-services": "A part of the box did not keep running",
     "gate-page": "The page of the box did not answer",
