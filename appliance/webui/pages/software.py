@@ -40,7 +40,7 @@ OPERATIONS = {
     "installing": N_("Installing"),
 }
 CAUSES = {
-    "did-not-start": N_("It did not start."),
+    "did-not-start": N_("It did not start, or not far enough to be checked."),
     "cut-short": N_("It started, but ended or hung before it could be checked."),
     "gate-services": N_("A part of the box did not keep running."),
     "gate-page": N_("This page did not answer."),
