@@ -228,7 +228,7 @@ class Update:
         if self._task is not None and self._operation in ("checking", "fetching"):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        elif now.attempt is not None and not look.on_trial(self._places):
+        elif now.attempt is not None and not self._on_trial(now):
             self._work.cancelled = True
             now = self._journal.change(lambda s: state.refused(s, "cancelled"))
             if self._task is None and now.attempt is not None:
@@ -298,7 +298,7 @@ class Update:
             log.error("an installation ended unexpectedly", exc_info=task.exception())
 
     def _must_be_free(self) -> None:
-        if look.on_trial(self._places) and self._journal.read().attempt is not None:
+        if self._on_trial(self._journal.read()):
             raise OnTrial(f"Version {look.running_version(self._places)} still has to prove itself")
         if self._task is not None:
             raise UpdateBusy("Something is being installed already")
@@ -400,12 +400,21 @@ class Update:
         except PlatenError as e:
             log.warning("%s", e)
 
+    def _on_trial(self, now: State) -> bool:
+        """What runs has still to prove itself. The kernel's command line says so until the next restart, even after it
+        has, and another version may have been installed meanwhile."""
+        return (
+            look.on_trial(self._places)
+            and now.attempt is not None
+            and now.attempt.slot == look.slot(self._places)
+        )
+
     def _summary(self, now: State) -> Any:
         return summary.software(
             now,
             version=look.running_version(self._places),
             slot=look.slot(self._places),
-            trial=look.on_trial(self._places) and now.attempt is not None,
+            trial=self._on_trial(now),
             operation=self._operation,
             percent=self._percent,
         )

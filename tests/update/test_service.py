@@ -389,6 +389,18 @@ async def test_nothing_is_installed_on_trial(box: Box) -> None:
     assert await refusal(box, "Usb", folder="/nowhere") == "on-trial"
 
 
+async def test_a_version_that_was_confirmed_may_be_followed_at_once(box: Box, replay: Replay) -> None:
+    """In the boot in which it proved itself, of which the kernel's command line says "trial" to the end."""
+    box.boots("A", trial=True)
+    box.start()
+    await box.ask("Install", source=box.spool())
+    status = await box.until(lambda s: s["operation"] == "restart-due")
+    assert not status["trial"]
+    await box.ask("Cancel")
+    assert box.journal.read().attempt is None
+    assert replay.marks == [("bad", "other")]
+
+
 async def test_cancelled_while_rauc_writes(box: Box, replay: Replay) -> None:
     box.start()
     replay.hold.clear()
