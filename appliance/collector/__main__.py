@@ -15,7 +15,7 @@ from appliance.collector import wishes
 from appliance.collector.service import Collector
 from appliance.host import control, identity, journal, notify, users
 from appliance.host.paths import Paths
-from appliance.model.errors import PlatenError
+from appliance.model.errors import PlatenError, StoreError
 from appliance.store.database import lay_out_log
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ async def serve(paths: Paths) -> None:
     box = identity.box_id(paths)
     collector = Collector(paths.database, paths.state / "discovery.json", box)
     await collector.start()
-    await collector.worker.run(lay_out_log, paths.database)
     server = await control.serve(
         paths.socket("collector"),
         wishes.handlers(collector),
@@ -59,6 +58,10 @@ async def serve(paths: Paths) -> None:
     ended = asyncio.create_task(stopping.wait())
     try:
         notify.ready(f"{len(collector.roster)} printers known")
+        try:
+            await collector.worker.run(lay_out_log, paths.database)
+        except StoreError as e:
+            log.warning("the log stays as it is: %s", e)
         await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
         notify.stopping()
     finally:
