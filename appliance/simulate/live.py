@@ -143,7 +143,7 @@ class Live:
         broken = any(v.value == _DOWN for v in mib.varbinds if v.oid.startswith(_DEVICE + "."))
         idle = self._status is None or mib.varbinds[self._status].value == _IDLE
         # A printer that waits for toner or for a hand at its jam prints nothing; neither does what counts nothing.
-        self._prints = between_jobs is not None and bool(self._counters) and idle and not broken
+        self._prints = bool(self._counters) and idle and not broken
         self._between = between_jobs or math.inf
         self._next = start + self._pause()
 
